@@ -1,0 +1,57 @@
+# `make` lists the targets. Everything is done in .venv; nothing outside this folder but recprofile's cache is written.
+
+VENV     := .venv
+BIN      := $(VENV)/bin
+JOBS     ?= 2
+ARGS     ?=
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+PIP      := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint types layers spelling fragments recipes clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(VENV)/installed ## make .venv with recprofile, its plugins and the tools (again only when their lists change)
+
+# torch comes first and by itself: where a CPU build of it lies at hand, pip then takes that one and no CUDA packages.
+$(VENV)/installed: constraints.txt $(PROJECTS)
+	@PYTHON="$(PYTHON)" sh .ci/venv $(VENV)
+	@echo 'installing the packages of constraints.txt; the first time this takes some minutes'
+	@$(PIP) pip
+	@$(PIP) torch
+	@$(PIP) --build-constraint constraints.txt $(patsubst %pyproject.toml,--editable ./%,$(PROJECTS)) --group dev
+	@touch $@
+
+demo: install ## fetch MovieLens-100K and a sentence encoder (once), run recipes/quickstart.yaml, say where the report is
+	$(BIN)/recprofile run recipes/quickstart.yaml $(ARGS)
+
+test: install ## run every test; ARGS='-k word' picks some, JOBS=0 runs them in one process
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+check: lint types layers spelling fragments test ## all that CI checks; run it before every push
+
+lint: install ## format and rules (ruff); `.venv/bin/ruff format` and `.venv/bin/ruff check --fix` mend most
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install ## mypy --strict on recprofile and the plugins
+	$(BIN)/mypy
+
+layers: install ## who may import whom (import-linter)
+	$(BIN)/lint-imports --no-logo
+
+spelling: install ## codespell on everything written
+	$(BIN)/codespell
+
+fragments: ## names in changes/: <issue>.<added|changed|fixed|removed|security>.md
+	@wrong=$$(ls changes | grep -vxE 'README\.md|[0-9]+\.(added|changed|fixed|removed|security)\.md'); \
+	if [ -n "$$wrong" ]; then echo "changes/: wrongly named, see changes/README.md:" $$wrong; exit 1; fi
+
+recipes: install ## run every recipe in recipes/
+	@set -e; for recipe in recipes/*.yaml; do echo "$$recipe"; $(BIN)/recprofile run "$$recipe"; done
+
+clean: ## remove .venv, caches and run folders
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist runs recipes/runs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
