@@ -1,0 +1,34 @@
+"""What passes between stages: frozen, self-checking, columnar.
+
+Read in this order: `pack` (how an artifact lies on disk), `tables` (ids and attributes), `interactions`
+(events and the Dataset), `vectors` (Embeddings and Profiles), `results` (what a run gives back).
+"""
+
+from recprofile.artifacts.interactions import Dataset, Interactions, PositiveRule
+from recprofile.artifacts.pack import Pack, load_pack, save_pack
+from recprofile.artifacts.results import CheckResult, Explanations, Measure, Recommendations
+from recprofile.artifacts.tables import IdMap, Table
+from recprofile.artifacts.types import BoolArray, FloatArray, IntArray
+from recprofile.artifacts.vectors import Block, Embeddings, Encoded, Profiles
+
+__all__ = [
+    "Block",
+    "BoolArray",
+    "CheckResult",
+    "Dataset",
+    "Embeddings",
+    "Encoded",
+    "Explanations",
+    "FloatArray",
+    "IdMap",
+    "IntArray",
+    "Interactions",
+    "Measure",
+    "Pack",
+    "PositiveRule",
+    "Profiles",
+    "Recommendations",
+    "Table",
+    "load_pack",
+    "save_pack",
+]

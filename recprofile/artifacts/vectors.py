@@ -1,0 +1,241 @@
+"""Vectors: Embeddings (one axis), Encoded (what an encoder gives), Block and Profiles (what a fuser gives)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recprofile.artifacts.pack import Pack, join_packs, pack_csr, unpack_csr
+from recprofile.artifacts.tables import IdMap
+from recprofile.artifacts.types import BoolArray, FloatArray, IntArray, expect, expect_finite
+from recprofile.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Axis = Literal["item", "user"]
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """One vector per item or per user.
+
+    `vectors` (n, d) float32, finite, rows in the order of `ids`; `missing` bool (n,), True where there was nothing
+    to encode (that row is zero, and fusers leave it out rather than average a zero in); `annotations` an optional
+    table of n rows (tags, text).
+    """
+
+    axis: Axis
+    ids: IdMap
+    vectors: FloatArray
+    missing: BoolArray = field(default_factory=lambda: np.zeros(0, np.bool_))
+    annotations: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        if self.axis not in ("item", "user"):
+            raise ArtifactError(f"Embeddings.axis is '{self.axis}', and must be 'item' or 'user'")
+        expect(self.vectors, "Embeddings.vectors", dtype=np.float32, shape=(n, None))
+        expect_finite(self.vectors, "Embeddings.vectors")
+        if len(self.missing) == 0 and n:
+            object.__setattr__(self, "missing", np.zeros(n, np.bool_))
+        expect(self.missing, "Embeddings.missing", dtype=np.bool_, shape=(n,))
+        if self.annotations.width and self.annotations.height != n:
+            raise ArtifactError(f"Embeddings.annotations has {self.annotations.height} rows for {n} vectors")
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return int(self.vectors.shape[1])
+
+    def pack(self) -> Pack:
+        """See `Pack`."""
+        own = Pack(
+            {"vectors": self.vectors, "missing": self.missing},
+            {"annotations": self.annotations} if self.annotations.width else {},
+            {"axis": self.axis},
+        )
+        return join_packs(ids=self.ids.pack(), own=own)
+
+    @classmethod
+    def unpack(cls, pack: Pack) -> Embeddings:
+        """The inverse of `pack`."""
+        own = pack.part("own")
+        return cls(
+            own.values["axis"],
+            IdMap.unpack(pack.part("ids")),
+            own.arrays["vectors"],
+            own.arrays["missing"],
+            own.tables.get("annotations", pl.DataFrame()),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """What an encode stage gives: vectors of items, of users, or of both in one space."""
+
+    items: Embeddings | None = None
+    users: Embeddings | None = None
+
+    def __post_init__(self) -> None:
+        if self.items is None and self.users is None:
+            raise ArtifactError("an encoder gave vectors of neither items nor users")
+        for side, axis in ((self.items, "item"), (self.users, "user")):
+            if side is not None and side.axis != axis:
+                raise ArtifactError(f"an encoder gave {side.axis} vectors as {axis}s")
+        if self.items is not None and self.users is not None and self.items.dim != self.users.dim:
+            raise ArtifactError(f"item vectors have {self.items.dim} dimensions and user vectors {self.users.dim}")
+
+    @classmethod
+    def of(cls, result: Embeddings | Encoded) -> Encoded:
+        """An encoder's result, single or both, as Encoded."""
+        if isinstance(result, Encoded):
+            return result
+        return cls(items=result) if result.axis == "item" else cls(users=result)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        side = self.items if self.items is not None else self.users
+        assert side is not None
+        return side.dim
+
+    def pack(self) -> Pack:
+        """See `Pack`."""
+        return join_packs(
+            items=self.items.pack() if self.items is not None else None,
+            users=self.users.pack() if self.users is not None else None,
+        )
+
+    @classmethod
+    def unpack(cls, pack: Pack) -> Encoded:
+        """The inverse of `pack`."""
+        items = Embeddings.unpack(pack.part("items")) if pack.has("items") else None
+        users = Embeddings.unpack(pack.part("users")) if pack.has("users") else None
+        return cls(items, users)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """One named part of every profile: what one source says of users and items, as columns of the fused space.
+
+    `start:stop` are its columns in `Profiles.user_vectors` and `item_vectors`, so that a score (an inner product in
+    the fused space) is the sum of the blocks' inner products. `weight` is the share that the recipe or training gave
+    it. Where `pool` is present, float32 (n_users,), the user's part is pooled from history and
+    user_part[u] = pool[u] · Σ_j history[u, j] · item_part[j], which is what evidence by history item rests on.
+    """
+
+    name: str
+    start: int
+    stop: int
+    weight: float = 1.0
+    pool: FloatArray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """User profiles: named blocks in one fused space, with the items in the same space.
+
+    `user_vectors` (n_users, d) and `item_vectors` (n_items, d) float32, finite; `blocks` cover the d columns in
+    order; `history` (n_users, n_items) float32 CSR, the weight of each history item in the pooled blocks, or None;
+    `known` bool (n_users,), False where nothing is known of a user (the row is zero); `cards` an optional table
+    (user, text) for people; `asof` seconds since 1970 UTC of the last event taken in, or None.
+    """
+
+    users: IdMap
+    items: IdMap
+    user_vectors: FloatArray
+    item_vectors: FloatArray
+    blocks: tuple[Block, ...]
+    known: BoolArray
+    history: csr_array | None = None
+    cards: pl.DataFrame = field(default_factory=pl.DataFrame)
+    asof: int | None = None
+
+    def __post_init__(self) -> None:
+        n, m = len(self.users), len(self.items)
+        expect(self.user_vectors, "Profiles.user_vectors", dtype=np.float32, shape=(n, None))
+        expect(self.item_vectors, "Profiles.item_vectors", dtype=np.float32, shape=(m, self.dim))
+        expect(self.known, "Profiles.known", dtype=np.bool_, shape=(n,))
+        expect_finite(self.user_vectors, "Profiles.user_vectors")
+        expect_finite(self.item_vectors, "Profiles.item_vectors")
+        if self.history is not None and self.history.shape != (n, m):
+            raise ArtifactError(f"Profiles.history has shape {self.history.shape}, and must have ({n}, {m})")
+        at = 0
+        for block in self.blocks:
+            if block.start != at or block.stop < block.start:
+                raise ArtifactError(f"block '{block.name}' starts at column {block.start}, and must start at {at}")
+            if block.pool is not None:
+                expect(block.pool, f"block '{block.name}' pool", dtype=np.float32, shape=(n,))
+            at = block.stop
+        if at != self.dim:
+            raise ArtifactError(f"the blocks cover {at} of {self.dim} columns")
+        if len({block.name for block in self.blocks}) != len(self.blocks):
+            raise ArtifactError("two blocks have one name")
+
+    @property
+    def dim(self) -> int:
+        """Columns of the fused space."""
+        return int(self.user_vectors.shape[1])
+
+    def block_scores(self, users: IntArray, items: IntArray) -> FloatArray:
+        """Each block's part of the inner product of user and item, pair by pair: (n_pairs, n_blocks) float32."""
+        product = self.user_vectors[users] * self.item_vectors[items]
+        parts = [product[:, b.start : b.stop].sum(axis=1) for b in self.blocks]
+        return np.stack(parts, axis=1).astype(np.float32) if parts else np.zeros((len(users), 0), np.float32)
+
+    def history_scores(self, users: IntArray, items: IntArray) -> csr_array:
+        """Each history item's part of the pooled blocks' score, pair by pair: (n_pairs, n_items) float32 CSR.
+
+        A row sums to what the pooled blocks give that pair; blocks that are not pooled are in `block_scores` only.
+        """
+        from scipy.sparse import csr_array  # noqa: PLC0415 - costs 90 ms that `validate` need not pay
+
+        if self.history is None:
+            return csr_array((len(users), len(self.items)), dtype=np.float32)
+        rows = self.history[users].tocsr()
+        pair = np.repeat(np.arange(len(users)), np.diff(rows.indptr))
+        value = np.zeros(len(pair), np.float32)
+        for block in self.blocks:
+            if block.pool is not None:
+                side = self.item_vectors[:, block.start : block.stop]
+                close = np.einsum("pd,pd->p", side[rows.indices], side[items[pair]])
+                value += block.pool[users[pair]] * rows.data * close
+        return csr_array((value, rows.indices, rows.indptr), shape=rows.shape)
+
+    def pack(self) -> Pack:
+        """See `Pack`."""
+        arrays: dict[str, NDArray[Any]] = {
+            "user_vectors": self.user_vectors, "item_vectors": self.item_vectors, "known": self.known
+        }  # fmt: skip
+        arrays |= {f"pool/{b.name}": b.pool for b in self.blocks if b.pool is not None}
+        blocks = [[b.name, b.start, b.stop, b.weight] for b in self.blocks]
+        tables = {"cards": self.cards} if self.cards.width else {}
+        return join_packs(
+            users=self.users.pack(),
+            items=self.items.pack(),
+            own=Pack(arrays, tables, {"blocks": blocks, "asof": self.asof}),
+            history=None if self.history is None else pack_csr(self.history),
+        )
+
+    @classmethod
+    def unpack(cls, pack: Pack) -> Profiles:
+        """The inverse of `pack`."""
+        own = pack.part("own")
+        pools: Mapping[str, Any] = own.arrays
+        return cls(
+            IdMap.unpack(pack.part("users")),
+            IdMap.unpack(pack.part("items")),
+            own.arrays["user_vectors"],
+            own.arrays["item_vectors"],
+            tuple(Block(n, a, z, w, pools.get(f"pool/{n}")) for n, a, z, w in own.values["blocks"]),
+            own.arrays["known"],
+            unpack_csr(pack.part("history")) if pack.has("history") else None,
+            own.tables.get("cards", pl.DataFrame()),
+            own.values["asof"],
+        )

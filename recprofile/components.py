@@ -1,0 +1,298 @@
+"""What a plugin subclasses: Params, Component, one class per verb, and Ranker, which a Recommender gives.
+
+A component is one class: a `name`, a frozen model of its parameters as the class's type argument, capabilities as
+class attributes, and one method named after its verb. It is made once per stage and holds no state but `params`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
+
+from recprofile.artifacts import (
+    BoolArray,
+    CheckResult,
+    Dataset,
+    Embeddings,
+    Encoded,
+    Explanations,
+    FloatArray,
+    IntArray,
+    Interactions,
+    Pack,
+    Profiles,
+    Recommendations,
+)
+from recprofile.shape import Model
+
+if TYPE_CHECKING:
+    import numpy as np
+    from scipy.sparse import csr_array
+
+
+class Params(Model):
+    """Base of every component's parameters: frozen, unknown keys refused; each field described, with its range."""
+
+
+P = TypeVar("P", bound=Params)
+
+
+@dataclass(frozen=True)
+class ColumnsOf:
+    """Marks a parameter that names columns of a table, so that a wrong name is found before anything runs.
+
+    'axis': the table that the component's own parameter `axis` names.
+    """
+
+    table: Literal["items", "users", "axis"]
+
+
+@dataclass(frozen=True)
+class IsAsset:
+    """Marks a parameter that names a file, folder or model by path or URI; its contents count in the cache key."""
+
+
+ItemColumns = Annotated[tuple[str, ...], ColumnsOf("items")]
+UserColumns = Annotated[tuple[str, ...], ColumnsOf("users")]
+AxisColumns = Annotated[tuple[str, ...], ColumnsOf("axis")]
+ItemColumn = Annotated[str, ColumnsOf("items")]
+UserColumn = Annotated[str, ColumnsOf("users")]
+Asset = Annotated[str, IsAsset()]
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the engine lends a stage while it runs.
+
+    `device` is a torch device string ('cpu', 'cuda:0', 'mps'); `seed` belongs to this stage alone; `warn` puts a line
+    into the terminal, the manifest and the report; `asset` gives the local path of a parameter marked `Asset`;
+    `store` is a folder that outlives the run, for results worth keeping per input (None: keep nothing).
+    """
+
+    stage: str = "stage"
+    device: str = "cpu"
+    seed: int = 0
+    warn: Callable[[str], None] = _nothing
+    report: Callable[[int, int, str], None] = _nothing
+    asset: Callable[[str], Path] = Path
+    store: Path | None = None
+
+    def rng(self) -> np.random.Generator:
+        """A fresh numpy generator; the same stream at every call."""
+        import numpy  # noqa: PLC0415 - the name np is taken by the type-only import
+
+        return numpy.random.default_rng(self.seed)
+
+    def progress(self, total: int, unit: str) -> Progress:
+        """A counter for a stage that may take over a second: call `.add(n)` as work is done."""
+        return Progress(self.report, total, unit)
+
+
+@dataclass
+class Progress:
+    """Counts work done and tells the engine, which draws rate and time left."""
+
+    _report: Callable[[int, int, str], None]
+    total: int
+    unit: str
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self._report(0, self.total, self.unit)
+
+    def add(self, n: int = 1) -> None:
+        """Another n units are done."""
+        self.done += n
+        self._report(self.done, self.total, self.unit)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What earlier stages gave: the Profiles that fit, and encoded vectors and Rankers by stage id as `from` names."""
+
+    profiles: Profiles | None = None
+    encoded: Mapping[str, Encoded] = field(default_factory=dict)
+    rankers: Mapping[str, Ranker] = field(default_factory=dict)
+
+
+class Component(Generic[P]):
+    """Base of every kind. Subclass a kind below, not this."""
+
+    name: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    verb: ClassVar[str] = ""
+    params_type: ClassVar[type[Params]] = Params
+
+    needs_time: bool = False
+    needs_items: bool = False
+    needs_users: bool = False
+    needs_profiles: bool = False
+
+    def __init__(self, params: P) -> None:
+        self.params = params
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            for argument in get_args(base) if get_origin(base) else ():
+                if isinstance(argument, type) and issubclass(argument, Params):
+                    cls.params_type = argument
+
+
+class Preprocessor(Component[P], ABC):
+    """Revises the Dataset. Statistics come from `data.train` only; what it drops, it says with `data.note`."""
+
+    verb = "preprocess"
+
+    def fills(self) -> frozenset[str]:
+        """Columns whose missing values this stage fills, so that the loader lets them through."""
+        return frozenset()
+
+    @abstractmethod
+    def preprocess(self, data: Dataset, ctx: Context) -> Dataset:
+        """The revised Dataset; the given one is left as it is."""
+
+
+class Encoder(Component[P], ABC):
+    """Turns attributes or behaviour into vectors of items, of users, or of both in one space."""
+
+    verb = "encode"
+
+    @abstractmethod
+    def encode(self, data: Dataset, ctx: Context) -> Embeddings | Encoded:
+        """Vectors in the order of `data.items.ids` or `data.users.ids`. May learn from `data.train` only."""
+
+
+class Fuser(Component[P], ABC):
+    """Makes user profiles: named blocks in one space, from encoded vectors and behaviour."""
+
+    verb = "fuse"
+
+    @abstractmethod
+    def fuse(self, encoded: Mapping[str, Encoded], data: Dataset, ctx: Context) -> Profiles:
+        """Profiles of all users and items of `data`; one block per encode stage, named by its id."""
+
+
+class Ranker(ABC):
+    """A fitted recommender: scores every item for blocks of users. Made by `Recommender.fit`, never half-made."""
+
+    @abstractmethod
+    def scores(self, users: IntArray) -> FloatArray:
+        """Scores of all items for these users: (len(users), n_items) float32; -inf where it cannot rank an item.
+
+        No NaN. Higher is better; only the order within a row need mean anything.
+        """
+
+    @abstractmethod
+    def known_users(self) -> BoolArray:
+        """Users whom it ranks by something of their own, bool (n_users,); the others get the fall-back list."""
+
+    def scores_of(self, history: csr_array) -> FloatArray:
+        """Scores for people who are not in the data, from their events: (m, n_items) CSR → (m, n_items) float32.
+
+        Only for recommenders with `ranks_new_users`; raises NotImplementedError otherwise.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot rank from a history")
+
+    def predict(self, users: IntArray, items: IntArray) -> FloatArray:
+        """Predicted weights, in the unit of `Interactions.weight`, pair by pair: (n_pairs,) float32.
+
+        Only for recommenders with `predicts_ratings`; raises NotImplementedError otherwise.
+        """
+        raise NotImplementedError(f"{type(self).__name__} predicts no ratings")
+
+    def evidence(self, users: IntArray, items: IntArray) -> csr_array | None:
+        """Signed part of each history item in a pair's score, (n_pairs, n_items) CSR; None when it cannot tell."""
+        return None
+
+    def block_evidence(self, users: IntArray, items: IntArray) -> Mapping[str, FloatArray] | None:
+        """Signed part of each profile block in a pair's score, (n_pairs,) by block; None when it has no blocks."""
+        return None
+
+    @abstractmethod
+    def pack(self) -> Pack:
+        """What it needs to be restored, less what the stage's inputs hold."""
+
+
+class Recommender(Component[P], ABC):
+    """Learns to rank items for users.
+
+    `takes_rankers`: a hybrid over earlier recommend stages; `ranks_new_users`: from a history alone
+    (`Ranker.scores_of`); `ranks_new_items`: items without training events get scores that mean something;
+    `predicts_ratings`: see `Ranker.predict`; `gives_evidence`: see `Ranker.evidence`; `is_baseline`: a recipe that
+    names no baselines is compared with this one.
+    """
+
+    verb = "recommend"
+    takes_rankers: bool = False
+    ranks_new_users: bool = False
+    ranks_new_items: bool = False
+    predicts_ratings: bool = False
+    gives_evidence: bool = False
+    is_baseline: bool = False
+
+    @abstractmethod
+    def fit(self, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
+        """A Ranker over all users and items of `data`, learnt from `data.train` only."""
+
+    @abstractmethod
+    def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
+        """The Ranker whose `pack` this is, given the same data and inputs as `fit`."""
+
+
+class Reranker(Component[P], ABC):
+    """Reorders lists: diversity, calibration, business rules."""
+
+    verb = "rerank"
+
+    def depth(self, k: int) -> int:
+        """How long the lists must be that it is given, when lists of k are wanted."""
+        return k
+
+    @abstractmethod
+    def rerank(self, recs: Recommendations, inputs: Inputs, data: Dataset, ctx: Context) -> Recommendations:
+        """The same users with lists reordered; scores are in the reranker's own unit and descend."""
+
+
+class Check(Component[P], ABC):
+    """A gate: measures fairness, robustness, leakage or policy, and holds it against the recipe's limits."""
+
+    verb = "check"
+
+    @abstractmethod
+    def check(self, recs: Recommendations, inputs: Inputs, data: Dataset, ctx: Context) -> CheckResult:
+        """The verdict with its numbers; `passed=None` when the data do not allow one."""
+
+
+class Explainer(Component[P], ABC):
+    """Says why an item was recommended."""
+
+    verb = "explain"
+
+    @abstractmethod
+    def explain(
+        self, recs: Recommendations, ranker: Ranker, inputs: Inputs, data: Dataset, ctx: Context
+    ) -> Explanations:
+        """Signed evidence for the first items of the lists; `ranker` made the lists, before any rerank."""
+
+
+class Updater(Component[P], ABC):
+    """Moves profiles by later events. Must not read the events it was trained on."""
+
+    verb = "update"
+
+    @abstractmethod
+    def update(self, profiles: Profiles, events: Interactions, data: Dataset, ctx: Context) -> Profiles:
+        """Profiles with the events taken in; users without events do not move."""
+
+
+KINDS: Mapping[str, type[Component[Any]]] = {
+    kind.verb: kind for kind in (Preprocessor, Encoder, Fuser, Recommender, Reranker, Check, Explainer, Updater)
+}

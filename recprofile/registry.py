@@ -1,0 +1,256 @@
+"""Finds plugins and names their components.
+
+A distribution offers components through one entry point of the group `recprofile`. The entry point's name is the
+namespace: `text` of the entry point `hf` is `hf/text`, and a bare name always means `builtin/…`, so that installing
+a plugin never changes what an existing recipe means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from recprofile import hookspecs
+from recprofile.components import KINDS, Component, Params, Recommender
+from recprofile.errors import Problem, RecipeError, Span, closest, did_you_mean
+
+GROUP = "recprofile"
+BUILTIN = "builtin"
+FIRST_PARTY = {
+    "hf": "recprofile-hf",
+    "surprise": "recprofile-surprise",
+    "fairlearn": "recprofile-fairlearn",
+    "ray": "recprofile-ray",
+    "serve": "recprofile-serve",
+    "tracking": "recprofile-tracking",
+}
+HOOK_OF = {
+    "preprocess": "recprofile_preprocessors",
+    "encode": "recprofile_encoders",
+    "fuse": "recprofile_fusers",
+    "recommend": "recprofile_recommenders",
+    "rerank": "recprofile_rerankers",
+    "check": "recprofile_checks",
+    "explain": "recprofile_explainers",
+    "update": "recprofile_updaters",
+}
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry point: who offers it, what it hooks into, and why it is not usable, if it is not."""
+
+    namespace: str
+    distribution: str
+    version: str
+    module: str
+    hooks: tuple[str, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A component as the registry knows it."""
+
+    namespace: str
+    component: type[Component[Any]]
+    plugin: Plugin
+
+    @property
+    def name(self) -> str:
+        """The name a recipe uses: bare for builtin, else namespace/name."""
+        own = self.component.name
+        return own if self.namespace == BUILTIN else f"{self.namespace}/{own}"
+
+    @property
+    def pinned(self) -> str:
+        """The name with its version."""
+        return f"{self.name}@{self.component.version}"
+
+    @property
+    def verb(self) -> str:
+        """The verb it serves."""
+        return self.component.verb
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All plugins and components of this environment; made by `make_registry` and passed down."""
+
+    manager: pluggy.PluginManager
+    plugins: tuple[Plugin, ...]
+    offers: tuple[Offer, ...]
+    _by_name: Mapping[tuple[str, str], Mapping[int, Offer]] = field(default_factory=dict)
+
+    def names(self, verb: str) -> list[str]:
+        """Pinned names of the components of a verb, sorted."""
+        return sorted(offer.pinned for offer in self.offers if offer.verb == verb)
+
+    def baselines(self) -> list[str]:
+        """Names of the builtin recommenders that every recipe is compared with, unless it names others."""
+        own = (o for o in self.offers if o.namespace == BUILTIN and issubclass(o.component, Recommender))
+        return [o.pinned for o in own if getattr(o.component, "is_baseline", False)]
+
+    def find(self, use: str, verb: str, at: Span | None = None) -> Offer:
+        """The component that a recipe's `use` names for a verb; the newest version unless one is given.
+
+        Raises RecipeError: RP301 no such component (with the verb that has it, if another has), RP302 its plugin did
+        not load, RP304 its namespace is not installed, RP305 no such version.
+        """
+        name, _, version = use.partition("@")
+        name = name.removeprefix(f"{BUILTIN}/")
+        versions = self._by_name.get((verb, name))
+        if versions is None:
+            raise RecipeError(self._unknown(name, verb, at))
+        if not version:
+            return versions[max(versions)]
+        if not version.isdigit() or int(version) not in versions:
+            have = ", ".join(f"{name}@{v}" for v in sorted(versions))
+            raise RecipeError.of("RP305", f"no version '{version}' of '{name}'", at=at, help=[f"installed: {have}"])
+        return versions[int(version)]
+
+    def _unknown(self, name: str, verb: str, at: Span | None) -> Problem:
+        namespace, slash, _ = name.rpartition("/")
+        if slash:
+            broken = next((p for p in self.plugins if p.namespace == namespace and p.problem), None)
+            if broken is not None and broken.problem is not None:
+                told = (f"{broken.distribution} {broken.version}: {broken.problem.message}", *broken.problem.help)
+                return Problem("RP302", f"the plugin of '{name}' did not load", at, told)
+            if namespace not in {p.namespace for p in self.plugins}:
+                return self._not_installed(name, namespace, at)
+        helps: list[str] = []
+        elsewhere = sorted(v for v, n in self._by_name if n == name)
+        if elsewhere:
+            helps.append(f"'{name}' can {' and '.join(elsewhere)}")
+        known = [n for v, n in self._by_name if v == verb]
+        near = closest(name, known)
+        if near and not elsewhere:
+            helps.append(f"did you mean '{near}'?")
+        helps.append(f"installed: {', '.join(self.names(verb)) or 'none'}")
+        return Problem("RP301", f"no component '{name}' can {verb}", at, tuple(helps))
+
+    def _not_installed(self, name: str, namespace: str, at: Span | None) -> Problem:
+        if namespace in FIRST_PARTY:
+            helps: tuple[str, ...] = (f"install {FIRST_PARTY[namespace]}",)
+        else:
+            helps = did_you_mean(namespace, [*FIRST_PARTY, *(p.namespace for p in self.plugins)], label="namespaces")
+        return Problem("RP304", f"the namespace '{namespace}' of '{name}' is not installed", at, helps)
+
+
+def make_registry(found: Iterable[EntryPoint] | None = None) -> Registry:
+    """Load every plugin of this environment, or the entry points given.
+
+    A plugin that cannot be loaded is kept with its problem, and the others load. Raises RecipeError RP303 when two
+    distributions claim one namespace.
+    """
+    # The same distribution can be seen twice, as an installed one and as a folder on sys.path.
+    unique = {
+        (e.name, e.value, _distribution(e)[0]): e for e in (entry_points(group=GROUP) if found is None else found)
+    }
+    _refuse_clashes(unique)
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    plugins: list[Plugin] = []
+    offers: list[Offer] = []
+    for entry in sorted(unique.values(), key=lambda e: (e.name != BUILTIN, e.name)):
+        plugin, offered = _load(manager, entry)
+        plugins.append(plugin)
+        offers += offered
+    by_name: dict[tuple[str, str], dict[int, Offer]] = {}
+    for offer in offers:
+        by_name.setdefault((offer.verb, offer.name), {})[offer.component.version] = offer
+    return Registry(manager, tuple(plugins), tuple(offers), by_name)
+
+
+def _distribution(entry: EntryPoint) -> tuple[str, str]:
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "0")
+
+
+def _refuse_clashes(unique: Mapping[tuple[str, str, str], EntryPoint]) -> None:
+    # pluggy keeps one of two entry points of the same name and says nothing, so they are counted before loading.
+    claims: dict[str, list[EntryPoint]] = {}
+    for entry in unique.values():
+        claims.setdefault(entry.name, []).append(entry)
+    problems = []
+    for namespace, entries in sorted(claims.items()):
+        if len(entries) > 1:
+            both = " and ".join(f"{_distribution(e)[0]} {_distribution(e)[1]} ({e.value})" for e in entries)
+            message = f"the namespace '{namespace}' is claimed by {both}"
+            problems.append(Problem("RP303", message, help=("uninstall one of them",)))
+    if problems:
+        raise RecipeError(problems)
+
+
+def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> tuple[Plugin, list[Offer]]:
+    distribution, version = _distribution(entry)
+
+    def plugin(problem: Problem | None = None, hooks: tuple[str, ...] = ()) -> Plugin:
+        return Plugin(entry.name, distribution, version, entry.value, hooks, problem)
+
+    if not NAME.fullmatch(entry.name):
+        return plugin(Problem("RP307", f"'{entry.name}' is no namespace: small letters, digits and dashes only")), []
+    try:
+        module = entry.load()
+        manager.register(module, name=entry.name)
+    except Exception as error:  # noqa: BLE001 - named edge: a plugin's import may raise anything, and must not stop the rest
+        return plugin(Problem("RP302", f"importing {entry.value} raised {type(error).__name__}: {error}")), []
+    callers = manager.get_hookcallers(module) or []
+    hooks = tuple(sorted(caller.name for caller in callers))
+    problem = next((_misspelt(c.name) for c in callers if not c.has_spec()), None)
+    if problem is None:
+        me = plugin(hooks=hooks)
+        problem, offers = _collect(manager, module, me)
+        if problem is None:
+            return me, offers
+    manager.unregister(module)
+    return plugin(problem, hooks), []
+
+
+def _misspelt(hook: str) -> Problem:
+    known = [name for name in vars(hookspecs) if name.startswith("recprofile_")]
+    return Problem("RP307", f"there is no hook '{hook}'", help=did_you_mean(hook, known, label="hooks", most=20))
+
+
+def _collect(manager: pluggy.PluginManager, module: object, me: Plugin) -> tuple[Problem | None, list[Offer]]:
+    offers: list[Offer] = []
+    for verb, hook in HOOK_OF.items():
+        for impl in getattr(manager.hook, hook).get_hookimpls():
+            if impl.plugin is not module:
+                continue
+            try:
+                classes = list(impl.function())
+            except Exception as error:  # noqa: BLE001 - named edge: as for the import above
+                return Problem("RP302", f"{hook} raised {type(error).__name__}: {error}"), []
+            for component in classes:
+                problem = _rules(component, verb, hook, offers)
+                if problem is not None:
+                    return problem, []
+                offers.append(Offer(me.namespace, component, me))
+    return None, offers
+
+
+def _rules(component: object, verb: str, hook: str, earlier: list[Offer]) -> Problem | None:
+    """What a class breaks of the registry's rules, or None."""
+    shown = getattr(component, "__qualname__", repr(component))
+    wrong = None
+    if not (isinstance(component, type) and issubclass(component, KINDS[verb])):
+        wrong = f"is no {KINDS[verb].__name__}"
+    elif lacking := getattr(component, "__abstractmethods__", None):
+        wrong = f"lacks {', '.join(sorted(lacking))}"
+    elif not NAME.fullmatch(component.name):
+        wrong = f"has the name '{component.name}': small letters, digits and dashes only"
+    elif component.version < 1:
+        wrong = f"has the version {component.version!r}, and it must be a whole number from 1"
+    elif not issubclass(component.params_type, Params):
+        wrong = "names no Params model as its type argument"
+    elif any(
+        (o.verb, o.component.name, o.component.version) == (verb, component.name, component.version) for o in earlier
+    ):
+        wrong = f"offers '{component.name}@{component.version}' a second time"
+    return Problem("RP307", f"{shown} of {hook} {wrong}") if wrong else None
