@@ -1,0 +1,47 @@
+"""The components that come with recprofile; a bare name in a recipe means one of these.
+
+Parameters and classes only: torch and scipy are imported in the methods that run them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from recprofile.builtin.encode import Als, Category, File, Numbers, TfIdf
+from recprofile.builtin.explain import Evidence
+from recprofile.builtin.fuse import Concat, MeanHistory, Weighted
+from recprofile.builtin.preprocess import Dedupe, Impute, KCore, Scale
+from recprofile.builtin.recommend import Dot, Ease, FileLists, ItemKnn, Popular
+from recprofile.builtin.rerank import Mmr
+from recprofile.plugin import Encoder, Explainer, Fuser, Preprocessor, Recommender, Reranker, hookimpl
+
+
+@hookimpl
+def recprofile_preprocessors() -> Sequence[type[Preprocessor[Any]]]:
+    return [Dedupe, Impute, KCore, Scale]
+
+
+@hookimpl
+def recprofile_encoders() -> Sequence[type[Encoder[Any]]]:
+    return [Als, Category, File, Numbers, TfIdf]
+
+
+@hookimpl
+def recprofile_fusers() -> Sequence[type[Fuser[Any]]]:
+    return [Concat, MeanHistory, Weighted]
+
+
+@hookimpl
+def recprofile_recommenders() -> Sequence[type[Recommender[Any]]]:
+    return [Dot, Ease, FileLists, ItemKnn, Popular]
+
+
+@hookimpl
+def recprofile_rerankers() -> Sequence[type[Reranker[Any]]]:
+    return [Mmr]
+
+
+@hookimpl
+def recprofile_explainers() -> Sequence[type[Explainer[Any]]]:
+    return [Evidence]

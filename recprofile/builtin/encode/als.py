@@ -1,0 +1,74 @@
+"""Behaviour as vectors: `als`, implicit matrix factorisation. The arithmetic is in `als_sweep`, which imports torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recprofile.plugin import Context, DataError, Dataset, Embeddings, Encoded, Encoder, Field, Params
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+class AlsParams(Params):
+    dim: int = Field(64, ge=1, le=1024, description="Dimensions of the vectors.")
+    epochs: int = Field(15, ge=1, le=1000, description="Sweeps over users and items.")
+    alpha: float = Field(
+        4.0, gt=0, description="How much more an event counts than a pair without one: confidence is 1 + alpha·weight."
+    )
+    l2: float = Field(0.02, gt=0, description="Regularisation, before it is scaled by frequency.")
+    nu: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="How regularisation grows with a row's total confidence: l2·total^nu; 0: the same for every row.",
+    )
+    positive_only: bool = Field(True, description="Learn from positive events only.")
+    weighted: bool = Field(False, description="Weight events by their weight (summed per pair) instead of 1 per pair.")
+
+
+class Als(Encoder[AlsParams]):
+    """Users and items in one space, from who took to what: implicit alternating least squares.
+
+    Both (n, dim) float32; a user's and an item's inner product approaches 1 where there is an event and 0 elsewhere:
+    it minimises Σ_ui c_ui (p_ui − x_u·y_i)² + Σ_u λ_u |x_u|² + Σ_i λ_i |y_i|², with p_ui = 1 where there is an event,
+    c_ui = 1 + alpha·weight, and λ = l2·(total confidence of the row)^nu. The last half-sweep is that of the users, so
+    that their vectors are the exact solution for the item vectors. Users and items without an event that counts are
+    zero and missing.
+
+    Raises DataError RP503 for a weight that is negative or missing.
+    Source: Hu, Koren & Volinsky 2008; scaling by frequency: Rendle, Krichene, Zhang & Koren 2022. Items start from a
+    normal of mean 0 and deviation 0.1, which reaches the loss of a start in [0, 0.01) in a fourth of the sweeps.
+    """
+
+    name = "als"
+
+    def encode(self, data: Dataset, ctx: Context) -> Encoded:
+        """Vectors of all users and items."""
+        from recprofile.builtin.encode.als_sweep import factors
+
+        p = self.params
+        matrix = data.matrix("train", positive_only=p.positive_only, binary=not p.weighted)
+        if p.weighted:
+            matrix = _checked(matrix)
+        if matrix.nnz == 0:
+            ctx.warn("als: no training event to learn from, so every vector is missing")
+        users, items = factors(matrix, p, ctx)
+        return Encoded(
+            Embeddings("item", data.items.ids, items, np.bincount(matrix.indices, minlength=data.n_items) == 0),
+            Embeddings("user", data.users.ids, users, np.diff(matrix.indptr) == 0),
+        )
+
+
+def _checked(matrix: csr_array) -> csr_array:
+    """The matrix without explicit zeros, once its weights are found to be of use."""
+    if np.isnan(matrix.data).any():
+        raise DataError.of("RP503", "an event has no weight", help=("a stage 'preprocess: impute' fills it",))
+    if (matrix.data < 0).any():
+        message = f"'als' with 'weighted' needs weights of 0 or more, and one is {matrix.data.min():g}"
+        raise DataError.of("RP503", message)
+    left = matrix.copy()
+    left.eliminate_zeros()
+    return left

@@ -1,0 +1,104 @@
+"""The arithmetic of `als`: half-sweeps that solve one side exactly, in batches of rows of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from recprofile.plugin import Context, FloatArray, Progress
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from recprofile.builtin.encode.als import AlsParams
+
+FLOATS = 4_000_000  # of one gathered batch: 16 MB, whatever the data
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that are solved together, padded to the longest of them.
+
+    `rows` (b,); `others` (b, length) codes of the other side, its number of rows where there is padding; `weights`
+    (b, length), or None where every weight is 1; `l2` (b,) regularisation.
+    """
+
+    rows: torch.Tensor
+    others: torch.Tensor
+    weights: torch.Tensor | None
+    l2: torch.Tensor
+
+
+def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, FloatArray]:
+    """User and item vectors, (n_users, dim) and (n_items, dim) float32; rows without entries are 0."""
+    n_users, n_items = matrix.shape
+    by_user = list(_batches(matrix, p, ctx.device))
+    by_item = list(_batches(matrix.T.tocsr(), p, ctx.device))
+    start = torch.empty((n_items, p.dim)).normal_(0, 0.1, generator=torch.Generator().manual_seed(ctx.seed))
+    start[torch.from_numpy(np.bincount(matrix.indices, minlength=n_items) == 0)] = 0
+    users = torch.zeros((n_users, p.dim), device=ctx.device)
+    items = start.to(ctx.device)
+    progress = ctx.progress(p.epochs * (len(by_user) + len(by_item)) + len(by_user), "batches")
+    for _ in range(p.epochs):
+        _solve(users, items, by_user, alpha=p.alpha, progress=progress)
+        _solve(items, users, by_item, alpha=p.alpha, progress=progress)
+    _solve(users, items, by_user, alpha=p.alpha, progress=progress)
+    return users.cpu().numpy(), items.cpu().numpy()
+
+
+def _solve(side: torch.Tensor, other: torch.Tensor, batches: list[Batch], *, alpha: float, progress: Progress) -> None:
+    """Set each row of `side` to the minimiser of the loss, the other side being fixed.
+
+    Row u solves (YᵀY + alpha·Y_uᵀ W_u Y_u + λ_u I) x = Y_uᵀ (1 + alpha·w_u), Y_u being the rows of its entries.
+    """
+    gram = other.T @ other
+    padded = torch.cat([other, other.new_zeros((1, other.shape[1]))])
+    for batch in batches:
+        left = gram + torch.diag_embed(batch.l2[:, None].expand(-1, gram.shape[0]))
+        right = other.new_zeros((len(batch.rows), gram.shape[0]))
+        width = max(1, FLOATS // (len(batch.rows) * gram.shape[0]))
+        for at in range(0, batch.others.shape[1], width):  # one piece, but for a row longer than FLOATS / dim
+            near = padded[batch.others[:, at : at + width]]
+            if batch.weights is None:
+                left.baddbmm_(near.mT, near, alpha=alpha)
+                right += (1 + alpha) * near.sum(dim=1)
+            else:
+                weights = batch.weights[:, at : at + width, None]
+                left.baddbmm_(near.mT, near * weights, alpha=alpha)
+                right += (near * (1 + alpha * weights)).sum(dim=1)
+        root = torch.linalg.cholesky(left)
+        side[batch.rows] = torch.cholesky_solve(right[..., None], root)[..., 0]
+        progress.add()
+
+
+def _batches(matrix: csr_array, p: AlsParams, device: str) -> Iterator[Batch]:
+    """Rows with entries, longest first; a batch ends where rows are half as long as its first."""
+    length = np.diff(matrix.indptr)
+    total = np.asarray(matrix.sum(axis=1), np.float64)
+    l2 = (p.l2 * (matrix.shape[1] + p.alpha * total) ** p.nu).astype(np.float32)
+    order = np.argsort(-length, kind="stable")
+    order = order[: int((length > 0).sum())]
+    descending = length[order]
+    binary = bool((matrix.data == 1).all())
+    at = 0
+    while at < len(order):
+        longest = int(descending[at])
+        most = max(1, FLOATS // (p.dim * max(longest, p.dim)))
+        shorter = int(np.searchsorted(-descending, -(longest // 2), side="right"))
+        stop = min(at + most, max(shorter, at + 1))
+        rows = order[at:stop]
+        inside = np.arange(longest) < descending[at:stop, None]
+        entries = np.where(inside, matrix.indptr[rows][:, None] + np.arange(longest), 0)
+        others = np.where(inside, matrix.indices[entries], matrix.shape[1])
+        weights = None if binary else torch.from_numpy(np.where(inside, matrix.data[entries], np.float32(0))).to(device)
+        yield Batch(
+            torch.from_numpy(rows).to(device),
+            torch.from_numpy(others.astype(np.int32)).to(device),
+            weights,
+            torch.from_numpy(l2[rows]).to(device),
+        )
+        at = stop

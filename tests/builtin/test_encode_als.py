@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from recprofile.builtin.encode import Als
+from recprofile.plugin import DataError, Encoded
+from recprofile.testing import EncoderTests, checkerboard, context, dataset, toy
+
+
+class TestAls(EncoderTests):
+    component = Als
+    examples = [{"dim": 3, "epochs": 2}, {"dim": 2, "epochs": 1, "positive_only": False, "weighted": True, "nu": 0.5}]
+
+
+def encode(data, warned=None, seed=0, **params) -> Encoded:
+    made = Als(Als.params_type.model_validate(params))
+    return made.encode(data, context(seed=seed, warn=(warned if warned is not None else []).append))
+
+
+def confidence(data, *, alpha, weighted=False):
+    """c_ui - 1, dense."""
+    return alpha * data.matrix("train", positive_only=True, binary=not weighted).toarray().astype(np.float64)
+
+
+def regularisation(extra, *, l2, nu):
+    """λ of users and of items: l2 · (sum of a row's confidences)^nu."""
+    return l2 * (1 + extra).sum(axis=1) ** nu, l2 * (1 + extra).sum(axis=0) ** nu
+
+
+def loss(encoded, extra, *, l2, nu):
+    """What als minimises, written out over every pair."""
+    x, y = encoded.users.vectors.astype(np.float64), encoded.items.vectors.astype(np.float64)
+    of_users, of_items = regularisation(extra, l2=l2, nu=nu)
+    misfit = ((1 + extra) * ((extra > 0) - x @ y.T) ** 2).sum()
+    return misfit + (of_users * (x**2).sum(axis=1)).sum() + (of_items * (y**2).sum(axis=1)).sum()
+
+
+def clusters(seed=0):
+    """40 users and 30 items in two groups, each user with 12 items of their own group and 3 of the other."""
+    rng = np.random.default_rng(seed)
+    events = []
+    for user in range(40):
+        own = rng.choice(15, 12, replace=False) * 2 + user % 2
+        other = rng.choice(15, 3, replace=False) * 2 + 1 - user % 2
+        events += [(user, int(item), float(rng.integers(1, 6))) for item in [*own, *other]]
+    return dataset(events)
+
+
+@pytest.mark.parametrize("nu", [0.0, 0.5, 1.0])
+def test_every_sweep_lowers_the_loss(nu):
+    data, settings = clusters(), {"l2": 0.5, "nu": nu}
+    extra = confidence(data, alpha=4.0)
+    losses = [loss(encode(data, dim=6, epochs=e, alpha=4.0, **settings), extra, **settings) for e in range(1, 6)]
+    assert (np.diff(losses) < 0).all()
+
+
+def test_the_missing_item_of_a_checkerboard_comes_first():
+    data = checkerboard(10)
+    got = encode(data, dim=4, epochs=10, l2=0.01)
+    scores = got.users.vectors @ got.items.vectors.T
+    scores[data.seen().toarray() > 0] = -np.inf
+    assert scores.argmax(axis=1).tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_user_vectors_solve_the_normal_equations(weighted):
+    data = clusters()
+    got = encode(data, dim=5, epochs=3, alpha=2.0, l2=0.1, nu=0.7, weighted=weighted)
+    extra = confidence(data, alpha=2.0, weighted=weighted)
+    of_users, _ = regularisation(extra, l2=0.1, nu=0.7)
+    y = got.items.vectors.astype(np.float64)
+    right = ((1 + extra) * (extra > 0)) @ y
+    left = np.einsum("ui,id,ie->ude", 1 + extra, y, y) + of_users[:, None, None] * np.eye(5)
+    solved = np.einsum("ude,ue->ud", left, got.users.vectors.astype(np.float64))
+    np.testing.assert_allclose(solved, right, atol=1e-4 * np.abs(right).max())
+
+
+def test_batches_and_pieces_of_long_rows_do_not_change_the_vectors(monkeypatch):
+    from recprofile.builtin.encode import als_sweep
+
+    whole = encode(clusters(), dim=4, epochs=2)
+    monkeypatch.setattr(als_sweep, "FLOATS", 16)  # one row at a time, four entries a piece
+    pieces = encode(clusters(), dim=4, epochs=2)
+    np.testing.assert_allclose(pieces.users.vectors, whole.users.vectors, atol=1e-5)
+    np.testing.assert_allclose(pieces.items.vectors, whole.items.vectors, atol=1e-5)
+
+
+def test_users_and_items_without_a_positive_event_are_missing():
+    got = encode(toy(), dim=3, epochs=2)
+    # u6 and i6 have no event; all others have one that is positive
+    assert got.users.missing.tolist() == [False] * 5 + [True]
+    assert got.items.missing.tolist() == [False] * 5 + [True]
+    assert not got.users.vectors[5].any()
+    assert not got.items.vectors[5].any()
+
+
+def test_another_seed_gives_another_start():
+    assert not np.array_equal(encode(toy(), dim=3).items.vectors, encode(toy(), dim=3, seed=1).items.vectors)
+
+
+def test_an_event_of_weight_zero_does_not_count_when_weighted():
+    data = dataset([("u", "a", 1), ("u", "b", 0)])
+    assert encode(data, dim=2, weighted=True).items.missing.tolist() == [False, True]
+    assert encode(data, dim=2).items.missing.tolist() == [False, False]
+
+
+def test_weights_that_cannot_be_confidences_are_refused():
+    with pytest.raises(DataError, match="RP503 'als' with 'weighted' needs weights of 0 or more, and one is -2"):
+        encode(dataset([("u", "a", -2)]), weighted=True)
+    with pytest.raises(DataError, match="RP503 an event has no weight"):
+        encode(dataset([("u", "a", float("nan"))]), weighted=True)
+
+
+def test_no_event_gives_missing_vectors_and_a_warning():
+    warned: list[str] = []
+    got = encode(toy().keep(users=np.arange(6) == 5), warned, dim=3)
+    assert got.users.missing.all()
+    assert got.items.missing.all()
+    assert not got.items.vectors.any()
+    assert warned == ["als: no training event to learn from, so every vector is missing"]
+
+
+def test_progress_ends_at_its_total():
+    seen: list[tuple[int, int]] = []
+    made = Als(Als.params_type.model_validate({"dim": 2, "epochs": 3}))
+    made.encode(toy(), context(report=lambda done, total, unit: seen.append((done, total))))
+    assert seen[-1][0] == seen[-1][1] > 0
