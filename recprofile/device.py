@@ -1,0 +1,56 @@
+"""Which device a run uses, and the seed of each stage."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+
+import numpy as np
+
+from recprofile.errors import RunError, Span
+
+
+def resolve_device(wanted: str, at: Span | None = None) -> str:
+    """The torch device for a recipe's `device:`; 'auto' takes CUDA, then MPS, then the CPU.
+
+    Raises RunError RP603 when a device that was asked for by name is not there: never a silent CPU. 'cpu' needs no
+    torch; every other value imports it.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    has_mps = torch.backends.mps.is_available()
+    if wanted == "auto":
+        return "cuda:0" if count else "mps" if has_mps else "cpu"
+    if wanted == "mps":
+        if has_mps:
+            return "mps"
+        raise RunError.of("RP603", "the device 'mps' is not there", at=at, help=[_there(count, has_mps=has_mps)])
+    index = int(wanted.partition(":")[2] or 0)
+    if index < count:
+        return f"cuda:{index}"
+    raise RunError.of("RP603", f"the device '{wanted}' is not there", at=at, help=[_there(count, has_mps=has_mps)])
+
+
+def _there(count: int, *, has_mps: bool) -> str:
+    names = ["cpu", *(["mps"] if has_mps else []), *(f"cuda:{i}" for i in range(count))]
+    return f"devices here: {', '.join(names)}; 'auto' takes the best of them"
+
+
+def stage_seed(seed: int, stage: str) -> int:
+    """The seed of one stage, in [0, 2**31): from the recipe's seed and the stage's id, so that adding a stage leaves
+    the numbers of the others as they were.
+    """
+    digest = hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest) >> 1
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators that a stage's library may use; torch only where it is loaded already."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the libraries that plugins wrap draw from the global generator
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)

@@ -1,0 +1,83 @@
+"""Every file and model that a Plan names, found or fetched, with what identifies its contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from recprofile.assets import Asset, Progress, Source, resolve
+from recprofile.components import IsAsset
+from recprofile.errors import DataError, Problem, RecprofileError, Span
+from recprofile.plan import Plan
+from recprofile.registry import Registry
+from recprofile.source import expand_env
+
+Loc = tuple[str | int, ...]
+
+
+def resolve_files(
+    plan: Plan,
+    registry: Registry,
+    *,
+    cache: Path,
+    offline: bool | None = None,
+    progress: Progress | None = None,
+) -> tuple[dict[str, Asset], dict[tuple[str, str], Asset]]:
+    """The data block's files by key ('interactions', 'items', 'users', 'test', 'valid', and 'candidates'), and the
+    stages' assets by stage id and parameter.
+
+    Raises DataError RP501 for a data file that is not there, RunError RP605 for an asset that cannot be had.
+    """
+    schemes: dict[str, Source] = {}
+    for offered in registry.manager.hook.recprofile_sources():
+        schemes |= offered
+
+    def find(uri: str, loc: Loc) -> Asset:
+        base = plan.source.folder(loc)
+        asset = resolve(expand_env(uri), base=base, cache=cache, offline=offline, progress=progress, schemes=schemes)
+        return Asset(uri, asset.path, asset.fingerprint)  # as written: an expanded ${env:…} is never kept
+
+    files: dict[str, Asset] = {}
+    missing: list[Problem] = []
+    for name, uri, loc in _data_files(plan):
+        at = plan.source.at(loc)
+        try:
+            files[name] = find(uri, loc)
+        except RecprofileError as error:
+            missing += [Problem("RP501" if "://" not in uri else p.code, p.message, at, p.help) for p in error.problems]
+    if missing:
+        raise DataError(missing)
+    assets: dict[tuple[str, str], Asset] = {}
+    for stage in (*plan.stages, *plan.baselines):
+        for name, _, uri in stage.marked(IsAsset):
+            loc = (*(stage.loc or ()), "with", name)
+            try:
+                assets[stage.id, name] = find(uri, loc)
+            except RecprofileError as error:
+                raise _placed(error, plan.source.at(loc)) from error
+    return files, assets
+
+
+def _placed(error: RecprofileError, at: Span) -> RecprofileError:
+    return type(error)(Problem(p.code, p.message, p.at or at, p.help) for p in error.problems)
+
+
+def _data_files(plan: Plan) -> Iterator[tuple[str, str, Loc]]:
+    data = plan.recipe.data
+    blocks: Mapping[str, object] = {"interactions": data.interactions, "items": data.items, "users": data.users}
+    for name, block in blocks.items():
+        if block is not None:
+            uri: str = block.path  # type: ignore[attr-defined]  # both kinds of source have a path
+            yield name, uri, _path_loc(plan, ("data", name))
+    if data.split is not None and data.split.by == "file":
+        yield "test", data.split.test, ("data", "split", "test")
+        if data.split.valid is not None:
+            yield "valid", data.split.valid, ("data", "split", "valid")
+    if plan.recipe.lists.candidates not in ("all", "cold"):
+        yield "candidates", plan.recipe.lists.candidates, ("list", "candidates")
+
+
+def _path_loc(plan: Plan, loc: Loc) -> Loc:
+    """Where a path stands: the value itself in the short form, else under 'path'."""
+    entry, _ = plan.source.reach(loc)
+    return (*loc, "path") if isinstance(entry.value, dict) else loc

@@ -1,0 +1,185 @@
+"""What a run leaves in its folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from recprofile.artifacts import CheckResult, Dataset, Explanations, Profiles, save_pack
+from recprofile.components import IsAsset, Ranker
+from recprofile.dataset import describe
+from recprofile.engine.nodes import EVALUATION
+from recprofile.plan.make import own_version
+from recprofile.report import build_report, render_report
+from recprofile.runs import write_json, write_run
+from recprofile.source import dump_yaml
+
+if TYPE_CHECKING:
+    from recprofile.engine.run import _Engine
+
+LIBRARIES = ("numpy", "polars", "scipy", "torch", "transformers", "scikit-surprise", "fairlearn", "pydantic")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the caller wants to know of what was written."""
+
+    metrics: Mapping[str, Any]
+    checks: tuple[Mapping[str, Any], ...]
+    passed: bool
+
+
+def write_outputs(engine: _Engine, out: Path, seconds: float) -> Written:
+    """Write the run folder of a finished run, whole or not at all."""
+    plan, graph = engine.plan, engine.graph
+    data: Dataset = engine.get(_last_data(engine))
+    recs = engine.work.lists_given_out(graph.final) if graph.final else None
+    profiles: Profiles | None = engine.get(graph.profiles) if graph.profiles else None
+    metrics: dict[str, Any] = engine.get(EVALUATION).to_json() if EVALUATION in graph.nodes else {}
+    checks = [_check_json(stage.id, stage.offer.pinned, stage.fail, engine.get(stage.id)) for stage in plan.of("check")]
+    explained: list[Explanations] = [engine.get(stage.id) for stage in plan.of("explain")]
+    passed = all(c["passed"] is not False or c["fail"] == "warn" for c in checks)
+    recipe = dump_yaml(_rehomed(engine, out))
+    manifest = _manifest(engine, data, recipe, seconds, passed=passed)
+
+    def fill(folder: Path) -> None:
+        head = f"# {plan.source.path.name}, filled and pinned; paths are relative to this file\n"
+        (folder / "recipe.yaml").write_text(head + recipe, encoding="utf-8")
+        write_json(folder / "metrics.json", metrics)
+        write_json(folder / "checks.json", checks)
+        if recs is not None:
+            recs.frame().write_parquet(folder / "recommendations.parquet")
+        if profiles is not None:
+            (folder / "profiles").mkdir()
+            save_pack(profiles.pack(), folder / "profiles")
+        if plan.final is not None:
+            ranker: Ranker = engine.get(plan.final.id)
+            (folder / "model").mkdir()
+            save_pack(ranker.pack(), folder / "model")
+            made_by = {"component": plan.final.offer.pinned, "params": plan.final.params()}
+            write_json(folder / "model" / "component.json", made_by)
+        if explained:
+            pl.concat([e.frame() for e in explained]).write_parquet(folder / "explanations.parquet")
+        report = build_report(
+            manifest=manifest,
+            metrics=metrics,
+            checks=checks,
+            data=data,
+            recs=recs,
+            explanations=explained[0] if explained else None,
+            profiles=profiles,
+        )
+        write_json(folder / "report.json", report)
+        (folder / "report.html").write_text(render_report(report), encoding="utf-8")
+
+    write_run(out, manifest, fill)
+    return Written(metrics, tuple(checks), passed)
+
+
+def _last_data(engine: _Engine) -> str:
+    """The data as the last preprocess stage left them."""
+    return next(
+        reversed([node.data for node in engine.graph.nodes.values() if node.kind not in ("data", "preprocess")])
+    )
+
+
+def _check_json(id: str, component: str, fail: str, result: CheckResult) -> dict[str, Any]:
+    return {
+        "id": id,
+        "component": component,
+        "fail": fail,
+        "passed": result.passed,
+        "summary": result.summary,
+        "measures": [asdict(measure) for measure in result.measures],
+        "groups": result.groups.to_dicts(),
+        "tables": {title: table.to_dicts() for title, table in result.tables.items()},
+    }
+
+
+def _manifest(engine: _Engine, data: Dataset, recipe: str, seconds: float, *, passed: bool) -> dict[str, Any]:
+    plan = engine.plan
+    started = datetime.now(UTC) - timedelta(seconds=seconds)
+    return {
+        "recprofile": own_version(),
+        "name": plan.name,
+        "command": engine.settings.command or f"recprofile run {plan.source.path}",
+        "recipe_file": str(plan.source.path),
+        "recipe": recipe,
+        "seed": plan.recipe.seed,
+        "device": engine.device,
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "plugins": [
+            {"namespace": p.namespace, "distribution": p.distribution, "version": p.version}
+            for p in engine.registry.plugins
+            if p.problem is None
+        ],
+        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+        "data": describe(data),
+        "files": {name: {"uri": a.uri, "fingerprint": a.fingerprint} for name, a in engine.files.items()},
+        "assets": {
+            f"{id}.{name}": {"uri": a.uri, "fingerprint": a.fingerprint} for (id, name), a in engine.assets.items()
+        },
+        "stages": [
+            {
+                "id": node.id,
+                "kind": node.kind,
+                "component": node.component,
+                "key": node.key,
+                "cached": node.id not in engine.computed,
+                "seconds": record.seconds,
+                "peak_mib": record.peak_mib,
+                "warnings": list(record.warnings),
+                "facts": dict(record.facts),
+            }
+            for node in engine.graph.nodes.values()
+            if (record := engine.records.get(node.id)) is not None
+        ],
+        "warnings": engine.warnings,
+        "notes": list(data.notes),
+        "keys": engine.keys,
+        "passed": passed,
+    }
+
+
+def _rehomed(engine: _Engine, out: Path) -> dict[str, Any]:
+    """The filled recipe with plain paths made relative to the run folder, so that it runs from there."""
+    plan = engine.plan
+    data = plan.filled()
+    data["out"] = "."
+
+    def moved(uri: str, loc: tuple[str | int, ...]) -> str:
+        if "://" in uri or "${" in uri or Path(uri).is_absolute():
+            return uri
+        return Path(os.path.relpath(plan.source.folder(loc) / uri, out)).as_posix()
+
+    for name in ("interactions", "items", "users"):
+        if data["data"].get(name):
+            data["data"][name]["path"] = moved(data["data"][name]["path"], ("data", name))
+    split = data["data"].get("split") or {}
+    for name in ("test", "valid"):
+        if split.get(name):
+            split[name] = moved(split[name], ("data", "split", name))
+    if data["list"]["candidates"] not in ("all", "cold"):
+        data["list"]["candidates"] = moved(data["list"]["candidates"], ("list", "candidates"))
+    for stage, written in zip(plan.stages, data["stages"], strict=True):
+        for name, _, uri in stage.marked(IsAsset):
+            written["with"][name] = moved(uri, (*(stage.loc or ()), "with", name))
+    return data
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

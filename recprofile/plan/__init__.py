@@ -1,0 +1,9 @@
+"""Recipe + registry → Plan: names pinned, parameters filled, inputs wired; every problem found in one go.
+
+`stages` is what a Plan is made of, `wiring` finds each stage's inputs, `make` puts a Plan together.
+"""
+
+from recprofile.plan.make import make_plan
+from recprofile.plan.stages import Plan, PlannedStage
+
+__all__ = ["Plan", "PlannedStage", "make_plan"]
