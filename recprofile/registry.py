@@ -7,6 +7,7 @@ a plugin never changes what an existing recipe means.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import pluggy
 
 from recprofile import hookspecs
 from recprofile.components import KINDS, Component, Params, Recommender
-from recprofile.errors import Problem, RecipeError, Span, closest, did_you_mean
+from recprofile.errors import Problem, RecipeError, Span, closest, did_you_mean, listed, quoted
 
 GROUP = "recprofile"
 BUILTIN = "builtin"
@@ -40,6 +41,7 @@ HOOK_OF = {
     "update": "recprofile_updaters",
 }
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,14 @@ class Registry:
     offers: tuple[Offer, ...]
     _by_name: Mapping[tuple[str, str], Mapping[int, Offer]] = field(default_factory=dict)
 
-    def names(self, verb: str) -> list[str]:
-        """Pinned names of the components of a verb, sorted."""
-        return sorted(offer.pinned for offer in self.offers if offer.verb == verb)
+    def names(self, verb: str | None = None) -> list[str]:
+        """Pinned names of the components of a verb, or of all, sorted."""
+        return sorted({offer.pinned for offer in self.offers if verb in (offer.verb, None)})
 
     def baselines(self) -> list[str]:
         """Names of the builtin recommenders that every recipe is compared with, unless it names others."""
-        own = (o for o in self.offers if o.namespace == BUILTIN and issubclass(o.component, Recommender))
+        known = (versions[max(versions)] for (verb, _), versions in self._by_name.items() if verb == "recommend")
+        own = (o for o in known if o.namespace == BUILTIN and issubclass(o.component, Recommender))
         return [o.pinned for o in own if getattr(o.component, "is_baseline", False)]
 
     def find(self, use: str, verb: str, at: Span | None = None) -> Offer:
@@ -103,44 +106,63 @@ class Registry:
         Raises RecipeError: RP301 no such component (with the verb that has it, if another has), RP302 its plugin did
         not load, RP304 its namespace is not installed, RP305 no such version.
         """
-        name, _, version = use.partition("@")
+        name, has_version, version = use.partition("@")
         name = name.removeprefix(f"{BUILTIN}/")
         versions = self._by_name.get((verb, name))
         if versions is None:
             raise RecipeError(self._unknown(name, verb, at))
-        if not version:
+        if not has_version:
             return versions[max(versions)]
-        if not version.isdigit() or int(version) not in versions:
+        if not VERSION.fullmatch(version) or int(version) not in versions:
             have = ", ".join(f"{name}@{v}" for v in sorted(versions))
-            raise RecipeError.of("RP305", f"no version '{version}' of '{name}'", at=at, help=[f"installed: {have}"])
+            message = f"no version {quoted(version)} of {quoted(name)}"
+            raise RecipeError.of("RP305", message, at=at, help=[f"installed: {have}"])
         return versions[int(version)]
 
-    def _unknown(self, name: str, verb: str, at: Span | None) -> Problem:
-        namespace, slash, _ = name.rpartition("/")
-        if slash:
-            broken = next((p for p in self.plugins if p.namespace == namespace and p.problem), None)
-            if broken is not None and broken.problem is not None:
-                told = (f"{broken.distribution} {broken.version}: {broken.problem.message}", *broken.problem.help)
-                return Problem("RP302", f"the plugin of '{name}' did not load", at, told)
-            if namespace not in {p.namespace for p in self.plugins}:
-                return self._not_installed(name, namespace, at)
+    def find_all(self, use: str) -> list[Offer]:
+        """The components that a name means, one for each verb that has it; raises RecipeError as `find` does."""
+        name = use.partition("@")[0].removeprefix(f"{BUILTIN}/")
+        verbs = [verb for verb in HOOK_OF if (verb, name) in self._by_name]
+        if not verbs:
+            raise RecipeError(self._unknown(name, None, None))
+        found: list[Offer] = []
+        problems: list[Problem] = []
+        for verb in verbs:
+            try:
+                found.append(self.find(use, verb))
+            except RecipeError as error:
+                problems += error.problems
+        if not found:
+            raise RecipeError(problems[:1])
+        return found
+
+    def _unknown(self, name: str, verb: str | None, at: Span | None) -> Problem:
+        """What to say of a name that no component has, for one verb or for any."""
+        namespace = name.rpartition("/")[0] if "/" in name else BUILTIN
+        broken = next((p for p in self.plugins if p.namespace == namespace and p.problem), None)
+        if broken is not None and broken.problem is not None:
+            told = (f"{broken.distribution} {broken.version}: {broken.problem.message}", *broken.problem.help)
+            return Problem("RP302", f"the plugin of {quoted(name)} did not load", at, told)
+        if namespace and namespace not in {p.namespace for p in self.plugins}:
+            return self._not_installed(name, namespace, at)
         helps: list[str] = []
         elsewhere = sorted(v for v, n in self._by_name if n == name)
         if elsewhere:
-            helps.append(f"'{name}' can {' and '.join(elsewhere)}")
-        known = [n for v, n in self._by_name if v == verb]
+            helps.append(f"{quoted(name)} can {' and '.join(elsewhere)}")
+        known = [n for v, n in self._by_name if verb in (v, None)]
         near = closest(name, known)
         if near and not elsewhere:
             helps.append(f"did you mean '{near}'?")
-        helps.append(f"installed: {', '.join(self.names(verb)) or 'none'}")
-        return Problem("RP301", f"no component '{name}' can {verb}", at, tuple(helps))
+        helps.append(f"installed: {listed(self.names(verb), most=40) or 'none'}")
+        message = f"no component {quoted(name)}"
+        return Problem("RP301", f"{message} can {verb}" if verb else message, at, tuple(helps))
 
     def _not_installed(self, name: str, namespace: str, at: Span | None) -> Problem:
         if namespace in FIRST_PARTY:
             helps: tuple[str, ...] = (f"install {FIRST_PARTY[namespace]}",)
         else:
             helps = did_you_mean(namespace, [*FIRST_PARTY, *(p.namespace for p in self.plugins)], label="namespaces")
-        return Problem("RP304", f"the namespace '{namespace}' of '{name}' is not installed", at, helps)
+        return Problem("RP304", f"the namespace {quoted(namespace)} of {quoted(name)} is not installed", at, helps)
 
 
 def make_registry(found: Iterable[EntryPoint] | None = None) -> Registry:
@@ -169,7 +191,10 @@ def make_registry(found: Iterable[EntryPoint] | None = None) -> Registry:
 
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:
-    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "0")
+    """Name, in its one canonical spelling, and version of who offers an entry point."""
+    if entry.dist is None:
+        return "unknown", "0"
+    return re.sub(r"[-_.]+", "-", entry.dist.name or "unknown").lower(), entry.dist.version or "0"
 
 
 def _refuse_clashes(unique: Mapping[tuple[str, str, str], EntryPoint]) -> None:
@@ -180,9 +205,10 @@ def _refuse_clashes(unique: Mapping[tuple[str, str, str], EntryPoint]) -> None:
     problems = []
     for namespace, entries in sorted(claims.items()):
         if len(entries) > 1:
-            both = " and ".join(f"{_distribution(e)[0]} {_distribution(e)[1]} ({e.value})" for e in entries)
-            message = f"the namespace '{namespace}' is claimed by {both}"
-            problems.append(Problem("RP303", message, help=("uninstall one of them",)))
+            named = sorted(f"{_distribution(e)[0]} {_distribution(e)[1]} ({e.value})" for e in entries)
+            message = f"the namespace {quoted(namespace)} is claimed by {' and '.join(named)}"
+            helps = ("uninstall the others",) if namespace == BUILTIN else ("uninstall one of them",)
+            problems.append(Problem("RP303", message, help=helps))
     if problems:
         raise RecipeError(problems)
 
@@ -194,15 +220,25 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> tuple[Plugin, lis
         return Plugin(entry.name, distribution, version, entry.value, hooks, problem)
 
     if not NAME.fullmatch(entry.name):
-        return plugin(Problem("RP307", f"'{entry.name}' is no namespace: small letters, digits and dashes only")), []
+        message = f"{quoted(entry.name)} is no namespace: small letters, digits and dashes only"
+        return plugin(Problem("RP307", message)), []
     try:
         module = entry.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - named edge: a plugin's import may raise anything, and must not stop the rest
+        return plugin(_raised(f"importing {entry.value}", error)), []
+    twin = manager.get_name(module)
+    if twin is not None:
+        return plugin(Problem("RP307", f"{entry.value} is the plugin of the namespace '{twin}' already")), []
+    try:
         manager.register(module, name=entry.name)
-    except Exception as error:  # noqa: BLE001 - named edge: a plugin's import may raise anything, and must not stop the rest
-        return plugin(Problem("RP302", f"importing {entry.value} raised {type(error).__name__}: {error}")), []
+    except pluggy.PluginValidationError as error:
+        # pluggy has noted the plugin, and the hooks before the wrong one, when it raises.
+        manager.unregister(module)
+        said = " ".join(str(error).split()).partition("hookimpl definition: ")[2] or str(error)
+        return plugin(Problem("RP307", f"a hook does not take what its specification gives: {said}")), []
     callers = manager.get_hookcallers(module) or []
     hooks = tuple(sorted(caller.name for caller in callers))
-    problem = next((_misspelt(c.name) for c in callers if not c.has_spec()), None)
+    problem = next((_misspelt(c.name) for c in callers if not c.has_spec()), None) or _unmarked(module, hooks)
     if problem is None:
         me = plugin(hooks=hooks)
         problem, offers = _collect(manager, module, me)
@@ -212,9 +248,32 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> tuple[Plugin, lis
     return plugin(problem, hooks), []
 
 
+def _raised(what: str, error: BaseException) -> Problem:
+    said = " ".join(str(error).split())
+    return Problem("RP302", f"{what} raised {type(error).__name__}{': ' if said else ''}{said}")
+
+
+def _known_hooks() -> list[str]:
+    return [name for name in vars(hookspecs) if name.startswith("recprofile_")]
+
+
 def _misspelt(hook: str) -> Problem:
-    known = [name for name in vars(hookspecs) if name.startswith("recprofile_")]
-    return Problem("RP307", f"there is no hook '{hook}'", help=did_you_mean(hook, known, label="hooks", most=20))
+    return Problem(
+        "RP307", f"there is no hook '{hook}'", help=did_you_mean(hook, _known_hooks(), label="hooks", most=20)
+    )
+
+
+def _unmarked(module: object, hooks: tuple[str, ...]) -> Problem | None:
+    """A function that has a hook's name and would never be called, or a plugin without any hook."""
+    names = [name for name in _known_hooks() if inspect.isfunction(getattr(module, name, None))]
+    lost = next((name for name in names if name not in hooks), None)
+    if lost is not None:
+        return Problem(
+            "RP307", f"'{lost}' is not marked with @hookimpl", help=("from recprofile.plugin import hookimpl",)
+        )
+    if not hooks:
+        return Problem("RP307", "it has no hook", help=did_you_mean("", _known_hooks(), label="hooks", most=20))
+    return None
 
 
 def _collect(manager: pluggy.PluginManager, module: object, me: Plugin) -> tuple[Problem | None, list[Offer]]:
@@ -225,8 +284,8 @@ def _collect(manager: pluggy.PluginManager, module: object, me: Plugin) -> tuple
                 continue
             try:
                 classes = list(impl.function())
-            except Exception as error:  # noqa: BLE001 - named edge: as for the import above
-                return Problem("RP302", f"{hook} raised {type(error).__name__}: {error}"), []
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - named edge: as for the import above
+                return _raised(hook, error), []
             for component in classes:
                 problem = _rules(component, verb, hook, offers)
                 if problem is not None:
@@ -241,13 +300,17 @@ def _rules(component: object, verb: str, hook: str, earlier: list[Offer]) -> Pro
     wrong = None
     if not (isinstance(component, type) and issubclass(component, KINDS[verb])):
         wrong = f"is no {KINDS[verb].__name__}"
+    elif component.verb != verb:
+        wrong = f"has the verb {component.verb!r}"
     elif lacking := getattr(component, "__abstractmethods__", None):
         wrong = f"lacks {', '.join(sorted(lacking))}"
-    elif not NAME.fullmatch(component.name):
-        wrong = f"has the name '{component.name}': small letters, digits and dashes only"
-    elif component.version < 1:
+    elif not component.name:
+        wrong = "has no name"
+    elif not isinstance(component.name, str) or not NAME.fullmatch(component.name):
+        wrong = f"has the name {component.name!r}: small letters, digits and dashes only"
+    elif type(component.version) is not int or component.version < 1:
         wrong = f"has the version {component.version!r}, and it must be a whole number from 1"
-    elif not issubclass(component.params_type, Params):
+    elif not (isinstance(component.params_type, type) and issubclass(component.params_type, Params)):
         wrong = "names no Params model as its type argument"
     elif any(
         (o.verb, o.component.name, o.component.version) == (verb, component.name, component.version) for o in earlier

@@ -4,6 +4,7 @@ recipe.yaml              filled and pinned; itself a recipe
 manifest.json            versions, seed, device, cache keys, seconds and memory of each stage, fingerprints
 metrics.json             every metric of every ranker, with intervals and paired differences
 recommendations.parquet  user, item, rank, score, reason
+items.parquet            item, and the name that a person reads
 profiles/                the stored profiles
 model/                   the final ranker
 checks.json              verdicts with their numbers

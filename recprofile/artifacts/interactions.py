@@ -31,7 +31,8 @@ class PositiveRule:
         """True where an event is positive, bool (n,); a missing weight (NaN) is not."""
         w, t = weight, np.float32(self.threshold)
         masks = {">=": w >= t, ">": w > t, "==": w == t, "!=": (w != t) & ~np.isnan(w), "<=": w <= t, "<": w < t}
-        return masks[self.op]
+        mask: BoolArray = masks[self.op]
+        return mask
 
 
 @dataclass(frozen=True, eq=False)

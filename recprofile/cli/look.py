@@ -58,15 +58,23 @@ def plugins(json: Annotated[bool, typer.Option("--json", help="Print JSON, for m
             ]
         )
         return
-    for plugin in registry.plugins:
-        console().print(f"[bold]{plugin.namespace}[/bold]  {plugin.distribution} {plugin.version}  {plugin.module}")
+    out = console()
+    widths = [max((len(cell) for cell in cells), default=0) for cells in zip(*_NAMES(registry), strict=True)]
+    for n, plugin in enumerate(registry.plugins):
+        if n:
+            out.print()
+        out.print(f"[bold]{escape(plugin.namespace)}[/bold]  {plugin.distribution} {plugin.version}", end="")
+        out.print(f"  [dim]{escape(plugin.module)}[/dim]")
         if plugin.problem:
-            console().print(f"  [red]not usable[/red]: {plugin.problem.code} {plugin.problem.message}")
+            out.print(f"  [red]not usable[/red]: {plugin.problem.code} {escape(plugin.problem.message)}")
             for line in plugin.problem.help:
-                console().print(f"    = {line}")
+                out.print(f"     = {escape(line)}")
+        further = [hook for hook in plugin.hooks if hook not in HOOK_OF.values()]
+        if further:
+            out.print(f"  further hooks: {', '.join(further)}")
         rows = [(f"  {o.verb}", o.pinned, _summary(o.component)) for o in mine[plugin.namespace]]
         if rows:
-            console().print(table(("  verb", "component", "what it does"), rows))
+            out.print(table(("", "", ""), rows, widths=widths))
 
 
 def describe(
@@ -78,7 +86,6 @@ def describe(
     Examples:
 
         recprofile describe ease
-
         recprofile describe hf/text
     """
     from recprofile.errors import RecipeError, did_you_mean
@@ -108,13 +115,19 @@ def describe(
             continue
         out = console()
         out.print(f"[bold]{offer.pinned}[/bold]  {offer.verb}: {GIVES[offer.verb]}")
-        out.print(f"from {offer.plugin.distribution} {offer.plugin.version}\n")
-        out.print(inspect.getdoc(offer.component) or "", markup=False)
+        out.print(f"from {offer.plugin.distribution} {offer.plugin.version}")
+        for part in (inspect.getdoc(offer.component) or "").split("\n\n"):
+            out.print()
+            if part.startswith(" "):  # lines that are meant as such
+                out.print(part, markup=False)
+            else:
+                print_indented(part, 0)
         out.print()
-        if fields:
-            out.print(table(("parameter", "takes", "default", "what it is"), fields))
-        else:
+        if not fields:
             out.print("It has no parameters.")
+        for name, takes, default, what in fields:
+            out.print(f"[bold]{name}[/bold]  {escape(takes)}; {escape(default)}")
+            print_indented(what)
 
 
 def _summary(component: type) -> str:

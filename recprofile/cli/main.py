@@ -5,25 +5,37 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
-import click
 import typer
 
-from recprofile.cli import cache, data, look, results, run
-from recprofile.cli.terminal import errors_console, print_problems
+from recprofile.cli import cache as cached
+from recprofile.cli import data, look, results, run
+from recprofile.cli.help import usage_error, worded
+from recprofile.cli.terminal import errors_console, print_lines, print_problems
 from recprofile.errors import Problem, RecprofileError
 
-INTERRUPTED = 130
+PROGRAM = "recprofile"
+WRONG = 2
 FAILED = 4
+INTERRUPTED = 130
+BROKEN_PIPE = 141  # what a shell says of any program whose reader went away
 
 app = typer.Typer(
-    name="recprofile",
+    name=PROGRAM,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # plain help: its lines are what a person copies
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done · 1 a gate did not hold · 2 recipe · 3 data · 4 run · 130 interrupted",
+    epilog="""\b
+Exit codes:
+    0    every stage ran and every gate held
+    1    every stage ran, a gate did not hold
+    2    the recipe, the plugins or the command line are wrong
+    3    the data are not what the recipe says
+    4    a stage, a device, an asset or the disk failed
+    130  interrupted; run again to go on""",
 )
 
 
@@ -31,7 +43,7 @@ def _version(value: bool) -> None:
     if value:
         from recprofile.plan.make import own_version
 
-        typer.echo(f"recprofile {own_version()}")
+        typer.echo(f"{PROGRAM} {own_version()}")
         raise typer.Exit
 
 
@@ -46,14 +58,23 @@ def recprofile(
 ) -> None:
     """User profiles from large pretrained models, and what follows from them.
 
-    Start with [bold]recprofile run RECIPE[/bold].
+    Examples:
+
+        recprofile run recipes/minimal.yaml
+        recprofile run --help
     """
     if trace:
         os.environ["RECPROFILE_TRACEBACK"] = "1"
 
 
-for module in (run, results, look, data, cache):
+for module in (run, results, look, data, cached):
     module.add_to(app)
+
+
+@cache
+def _command() -> Any:
+    """The application as typer builds it, worded our way."""
+    return worded(typer.main.get_command(app))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -64,27 +85,46 @@ def main(arguments: list[str] | None = None) -> None:
 def status_of(arguments: list[str] | None = None) -> int:
     """Run a command and give its exit code; what goes wrong is printed to standard error."""
     try:
-        status = app(args=arguments, standalone_mode=False)
-        return int(status or 0)
-    except click.exceptions.Exit as leaving:
+        status = _status(arguments)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:  # `recprofile plugins | head`: rich and typer exit by themselves
+        if isinstance(error, SystemExit) and error.code != 1:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return status
+
+
+def _status(arguments: list[str] | None) -> int:
+    try:
+        status = int(_command()(args=arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
+        if status == INTERRUPTED:  # typer has made an exit code of Ctrl-C
+            raise KeyboardInterrupt
+        return status
+    except typer.Exit as leaving:
         return leaving.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except typer.TyperException as error:
+        if not _is_help(error):
+            print_lines(usage_error(error, PROGRAM))
+        return WRONG
+    except (KeyboardInterrupt, typer.Abort):
         errors_console().print("interrupted; the results of finished stages are kept: run again to go on")
         return INTERRUPTED
-    except BrokenPipeError:  # `recprofile plugins | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except RecprofileError as error:
         _trace()
         print_problems(error.problems)
         return error.exit_code
+    except BrokenPipeError:
+        raise
     except Exception as error:  # noqa: BLE001 - named edge: what a component raised, told without a traceback
         _trace()
         print_problems([_failure(error)])
         return FAILED
+
+
+def _is_help(error: typer.TyperException) -> bool:
+    """Whether typer has just printed the help of a command that was given no arguments."""
+    return type(error).__name__ == "NoArgsIsHelpError"
 
 
 def _failure(error: Exception) -> Problem:

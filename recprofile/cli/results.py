@@ -212,12 +212,8 @@ def _sentences(run: Run, user: str) -> dict[str, str]:
 
 
 def _labels(run: Run) -> dict[str, str]:
+    """What a person reads for an item, where that is more than its id."""
     import polars as pl
 
-    from recprofile.errors import RunError
-
-    try:
-        table = run.table("labels.parquet")
-    except RunError:  # the items have no title or name
-        return {}
-    return dict(zip(table["item"].cast(pl.String), table["label"], strict=True))
+    table = run.table("items.parquet").with_columns(pl.col("item").cast(pl.String))
+    return dict(table.filter(pl.col("item") != pl.col("name")).iter_rows())

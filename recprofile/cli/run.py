@@ -9,23 +9,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from recprofile.api import planned
 from recprofile.cli.terminal import TerminalObserver, console, duration, errors_console, json_out, table
+from recprofile.errors import quoted
 
 if TYPE_CHECKING:
     from recprofile.engine import RunResult
     from recprofile.errors import Problem
 
+PATTERN_DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
+GATE_DID_NOT_HOLD = 1
+
+
+def _device(given: str | None) -> str | None:
+    import re
+
+    if given is not None and not re.fullmatch(PATTERN_DEVICE, given):
+        raise typer.BadParameter(f"{quoted(given)} is no device: auto, cpu, mps, cuda or cuda:N")
+    return given
+
+
 Recipe = Annotated[Path, typer.Argument(help="The recipe file.", show_default=False)]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change one value: --set stages.plot.with.max_tokens=64"),
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Change one value, as stages.plot.with.dim=64; may be given again."
+    ),
 ]
-Device = Annotated[str | None, typer.Option(help="Device, in place of the recipe's: auto, cpu, mps, cuda, cuda:N.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        callback=_device,
+        help="Where models run, in place of the recipe's: auto, cpu, mps, cuda, cuda:N.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
-PATTERN_DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
-GATE_DID_NOT_HOLD = 1
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,7 +76,6 @@ def run(
     Examples:
 
         recprofile run recipes/quickstart.yaml
-
         recprofile run shop.yaml --set seed=8 --out runs/seed-8
 
     Exit code 1 when a check with `fail: error` does not hold.
@@ -66,7 +86,7 @@ def run(
     observer = TerminalObserver(quiet=quiet or json)
     registry.manager.register(observer, name="terminal")
     settings = Settings(
-        device=_device(device),
+        device=device,
         out=out,
         offline=offline or None,
         fresh=fresh,
@@ -105,7 +125,8 @@ def validate(recipe: Recipe, set: Sets = None, json: Json = False) -> None:
     if json:
         json_out({"problems": []})
     else:
-        console().print(f"{recipe}: {len(made.stages)} stages, nothing wrong")
+        count = len(made.stages)
+        console().print(f"{escape(str(recipe))}: {count} stage{'s' if count > 1 else ''}, nothing wrong")
 
 
 def plan(
@@ -120,31 +141,23 @@ def plan(
     Examples:
 
         recprofile plan recipes/quickstart.yaml
-
         recprofile plan recipes/quickstart.yaml --yaml > pinned.yaml
     """
-    from recprofile.engine import Settings, plan_status
-    from recprofile.source import dump_yaml
-
     made, registry = planned(recipe, set or ())
     if yaml:
+        from recprofile.source import dump_yaml
+
         sys.stdout.write(dump_yaml(made.filled()))
         return
-    statuses = plan_status(made, registry, Settings(device=_device(device)))
+    from recprofile.engine import Settings, plan_status
+
+    statuses = plan_status(made, registry, Settings(device=device))
     if json:
         json_out([{**vars(s), "reads": list(s.reads)} for s in statuses])
         return
     words = {True: "cached", False: "to do", None: "not known before its assets are fetched"}
     rows = [(s.id, s.kind, s.component, ", ".join(s.reads), words[s.cached]) for s in statuses]
     console().print(table(("stage", "does", "with", "reads", "state"), rows))
-
-
-def _device(given: str | None) -> str | None:
-    import re
-
-    if given is not None and not re.fullmatch(PATTERN_DEVICE, given):
-        raise typer.BadParameter(f"'{given}' is no device: auto, cpu, mps, cuda or cuda:N", param_hint="--device")
-    return given
 
 
 def _problem_json(problem: Problem) -> dict[str, Any]:
@@ -169,18 +182,18 @@ def _result_json(result: RunResult) -> dict[str, Any]:
 
 def _print_result(result: RunResult, *, quiet: bool) -> None:
     for text in result.warnings:
-        errors_console().print(f"[yellow]warning[/yellow] {text}", markup=True)
+        errors_console().print(f"[yellow]warning[/yellow] {escape(text)}")
     if not quiet:
         _print_metrics(result.metrics)
         for check in result.checks:
             word = {True: "holds", False: "does not hold", None: "no verdict"}[check["passed"]]
             colour = {True: "green", False: "red", None: "yellow"}[check["passed"]]
-            console().print(f"check {check['id']}: [{colour}]{word}[/{colour}]; {check['summary']}")
+            console().print(f"check {check['id']}: [{colour}]{word}[/{colour}]; {escape(check['summary'])}")
         done = "nothing to compute: the run folder is up to date" if result.unchanged else (
             f"{len(result.computed)} computed, {len(result.cached)} from the cache, in {duration(result.seconds)}"
         )  # fmt: skip
         console().print(done)
-    console().print(f"report: {result.out / 'report.html'}")
+    console().print(f"report: {escape(str(result.out / 'report.html'))}")
 
 
 def _print_metrics(metrics: Mapping[str, Any]) -> None:

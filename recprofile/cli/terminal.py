@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -18,26 +19,33 @@ from rich.text import Text
 from recprofile.errors import Problem, render
 from recprofile.hookspecs import hookimpl
 
-_HEAD = re.compile(r"^(?P<where>\S+:\d+:\d+: )?(?P<code>RP\d{3}) ")
+_HEAD = re.compile(r"^(?P<where>\S.*?:\d+:\d+: )?(?P<code>RP\d{3}|error:) ")
 SHOW_AFTER = 1.0  # seconds a stage may take before it gets a bar
 
 
 @cache
 def console() -> Console:
     """Standard output."""
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, emoji=False)  # else the position r.yaml:100:1 shows a 💯
 
 
 @cache
 def errors_console() -> Console:
     """Standard error."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def print_problems(problems: Sequence[Problem]) -> None:
     """Problems on standard error, coloured on a terminal."""
+    print_lines(render(problems).splitlines())
+    if len(problems) > 1:
+        errors_console().print(f"{len(problems)} problems")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Rendered problems, line by line, on standard error."""
     out = errors_console()
-    for line in render(problems).splitlines():
+    for line in lines:
         head = _HEAD.match(line)
         if head:
             where, rest = head["where"] or "", line[head.end() :]
@@ -46,9 +54,11 @@ def print_problems(problems: Sequence[Problem]) -> None:
             out.print(f"[red]{escape(line)}[/red]")
         else:
             out.print(escape(line))
-    count = len(problems)
-    if count > 1:
-        out.print(f"{count} problems")
+
+
+def print_indented(text: str, by: int = 2) -> None:
+    """A paragraph on standard output, flowing to its width."""
+    console().print(Padding(Text(" ".join(text.split())), (0, 0, 0, by)), soft_wrap=False)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> Table:

@@ -37,7 +37,7 @@ class Node:
     @property
     def component(self) -> str:
         """The pinned component, or what the framework itself does."""
-        return self.stage.offer.pinned if self.stage else self.kind
+        return self.stage.offer.pinned if self.stage and self.kind != "lists" else self.kind
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from recprofile.components import IsAsset, Ranker
 from recprofile.dataset import describe
 from recprofile.engine.nodes import EVALUATION
 from recprofile.plan.make import own_version
-from recprofile.report import build_report, render_report
+from recprofile.report import build_report, item_names, render_report
 from recprofile.runs import write_json, write_run
 from recprofile.source import dump_yaml
 
@@ -55,6 +55,8 @@ def write_outputs(engine: _Engine, out: Path, seconds: float) -> Written:
         (folder / "recipe.yaml").write_text(head + recipe, encoding="utf-8")
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "checks.json", checks)
+        names = pl.DataFrame({"item": data.items.ids.ids, "name": item_names(data)})
+        names.write_parquet(folder / "items.parquet")
         if recs is not None:
             recs.frame().write_parquet(folder / "recommendations.parquet")
         if profiles is not None:

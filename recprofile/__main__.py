@@ -1,0 +1,5 @@
+"""`python -m recprofile`."""
+
+from recprofile.cli import main
+
+main()

@@ -1,0 +1,136 @@
+"""What is wrong with a text file that polars refuses, and on which line: read again record by record, on errors only.
+
+About a second for a million lines; no file without a fault pays it.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from recprofile.errors import quoted
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong, on which line of the file, and what helps."""
+
+    what: str
+    line: int
+    help: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """How a text file is to be read: `separator` between columns, or JSON objects when it is empty."""
+
+    path: Path
+    separator: str
+
+    def line_of(self, row: int) -> int | None:
+        """The line on which the record with this index (0 is the first after the header) begins."""
+        if not self.separator:
+            return next(islice(self._json_lines(), row, None), (None, ""))[0]
+        return next(islice(self._records(), row + 1, None), (None, ()))[0]
+
+    def fault(self) -> Fault | None:
+        """The first fault of the file, or None when none is found."""
+        try:
+            return self._json_fault() if not self.separator else self._csv_fault()
+        except UnicodeDecodeError:
+            return self._undecodable()
+
+    def _csv_fault(self) -> Fault | None:
+        try:
+            records = self._records()
+            header = len(next(records, (1, []))[1])
+            for line, fields in records:
+                if any(fields[header:]):
+                    what = f"a line has {len(fields)} fields, and the header {header}"
+                    return Fault(what, line, ("a field with the separator in it stands in double quotes",))
+        except _Unreadable as error:
+            if "NUL" in str(error):
+                return Fault("a line holds a NUL byte", error.line)
+            what = 'a double quote (") is not closed, or text follows the closing one'
+            return Fault(what, error.line, ('inside quotes, write " as ""',))
+        return None
+
+    def _json_fault(self) -> Fault | None:
+        for line, text in self._json_lines():
+            try:
+                found = json.loads(text, parse_constant=_refused)
+            except ValueError as error:
+                why = error.msg.lower() if isinstance(error, json.JSONDecodeError) else str(error)
+                return Fault(f"a line is not JSON: {why}", line)
+            except RecursionError:
+                return Fault("a line is nested too deeply", line)
+            if not isinstance(found, dict):
+                return Fault(f"a line is {quoted(text.strip())}, and must be one JSON object", line)
+        return None
+
+    def _undecodable(self) -> Fault:
+        with self._open() as raw:
+            for line, content in enumerate(raw, start=1):
+                try:
+                    content.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    what = f"the text is not UTF-8 (byte 0x{content[error.start]:02x})"
+                    return Fault(what, line, ("save it as UTF-8, or convert it: iconv -f latin1 -t utf-8",))
+        return Fault("the text is not UTF-8", 1)
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        """Each record and the line it begins on, the header first; a blank line is an empty record."""
+        csv.field_size_limit(sys.maxsize)
+        with self._text() as text:
+            reader = csv.reader(text, delimiter=self.separator, strict=True)
+            line = 1
+            is_first = True
+            try:
+                for fields in reader:
+                    if fields or not is_first:  # as polars, which skips blank lines before the header only
+                        is_first = False
+                        yield line, fields
+                    line = reader.line_num + 1
+            except csv.Error as error:
+                raise _Unreadable(str(error), line) from None
+
+    def _json_lines(self) -> Iterator[tuple[int, str]]:
+        with self._text() as text:
+            for line, content in enumerate(text, start=1):
+                if content.strip():
+                    yield line, content
+
+    @contextmanager
+    def _open(self) -> Iterator[IO[bytes]]:
+        with self.path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if packed:
+                with gzip.open(raw) as inner:
+                    yield inner  # type: ignore[misc]  # GzipFile is IO[bytes] in all that is used
+            else:
+                yield raw
+
+    @contextmanager
+    def _text(self) -> Iterator[io.TextIOWrapper]:
+        with self._open() as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
+            yield text
+
+
+class _Unreadable(Exception):
+    def __init__(self, why: str, line: int) -> None:
+        super().__init__(why)
+        self.line = line
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")

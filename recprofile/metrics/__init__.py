@@ -1,0 +1,71 @@
+"""Metrics of lists and of predicted ratings, and their bootstrap intervals.
+
+`formulas` says what each gives, `registry` knows them by name, `bootstrap` gives intervals.
+"""
+
+from recprofile.metrics.bootstrap import (
+    Difference,
+    Interval,
+    bootstrap_interval,
+    differences,
+    intervals,
+    p_value,
+    paired_difference,
+    percentile_interval,
+    resampled_means,
+    resampled_ratios,
+)
+from recprofile.metrics.formulas import (
+    Judged,
+    Values,
+    average_precision,
+    coverage,
+    diversity,
+    gini,
+    hit_rate,
+    mae,
+    ndcg,
+    novelty,
+    precision,
+    recall,
+    reciprocal_rank,
+    rmse,
+    self_information,
+    times_listed,
+)
+from recprofile.metrics.registry import METRICS, Metric, PerUserMetric, RatingMetric, SystemMetric, metric_problem
+
+__all__ = [
+    "METRICS",
+    "Difference",
+    "Interval",
+    "Judged",
+    "Metric",
+    "PerUserMetric",
+    "RatingMetric",
+    "SystemMetric",
+    "Values",
+    "average_precision",
+    "bootstrap_interval",
+    "coverage",
+    "differences",
+    "diversity",
+    "gini",
+    "hit_rate",
+    "intervals",
+    "mae",
+    "metric_problem",
+    "ndcg",
+    "novelty",
+    "p_value",
+    "paired_difference",
+    "percentile_interval",
+    "precision",
+    "recall",
+    "reciprocal_rank",
+    "resampled_means",
+    "resampled_ratios",
+    "rmse",
+    "self_information",
+    "times_listed",
+]

@@ -1,0 +1,7 @@
+"""The run report: what a run came to as report.json, and one self-contained page made from it alone."""
+
+from recprofile.report.build import build_report
+from recprofile.report.render import render_report
+from recprofile.report.samples import item_names
+
+__all__ = ["build_report", "item_names", "render_report"]
