@@ -297,23 +297,25 @@ def _collect(manager: pluggy.PluginManager, module: object, me: Plugin) -> tuple
 def _rules(component: object, verb: str, hook: str, earlier: list[Offer]) -> Problem | None:
     """What a class breaks of the registry's rules, or None."""
     shown = getattr(component, "__qualname__", repr(component))
-    wrong = None
     if not (isinstance(component, type) and issubclass(component, KINDS[verb])):
-        wrong = f"is no {KINDS[verb].__name__}"
-    elif component.verb != verb:
+        return Problem("RP307", f"{shown} of {hook} is no {KINDS[verb].__name__}")
+    # Nothing has looked at these yet: a stranger's class may hold anything.
+    name: object = component.name
+    version: object = component.version
+    model: object = component.params_type
+    wrong = None
+    if component.verb != verb:
         wrong = f"has the verb {component.verb!r}"
     elif lacking := getattr(component, "__abstractmethods__", None):
         wrong = f"lacks {', '.join(sorted(lacking))}"
-    elif not component.name:
+    elif not name:
         wrong = "has no name"
-    elif not isinstance(component.name, str) or not NAME.fullmatch(component.name):
-        wrong = f"has the name {component.name!r}: small letters, digits and dashes only"
-    elif type(component.version) is not int or component.version < 1:
-        wrong = f"has the version {component.version!r}, and it must be a whole number from 1"
-    elif not (isinstance(component.params_type, type) and issubclass(component.params_type, Params)):
+    elif not (isinstance(name, str) and NAME.fullmatch(name)):
+        wrong = f"has the name {name!r}: small letters, digits and dashes only"
+    elif type(version) is not int or version < 1:
+        wrong = f"has the version {version!r}, and it must be a whole number from 1"
+    elif not (isinstance(model, type) and issubclass(model, Params)):
         wrong = "names no Params model as its type argument"
-    elif any(
-        (o.verb, o.component.name, o.component.version) == (verb, component.name, component.version) for o in earlier
-    ):
-        wrong = f"offers '{component.name}@{component.version}' a second time"
+    elif any((o.verb, o.component.name, o.component.version) == (verb, name, version) for o in earlier):
+        wrong = f"offers '{name}@{version}' a second time"
     return Problem("RP307", f"{shown} of {hook} {wrong}") if wrong else None

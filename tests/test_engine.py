@@ -305,7 +305,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(box, registry):
     edit(
         box,
         "  - fuse: mean-history",
-        "  - encode: fake/fake\n    with: {do: interrupt}\n  - fuse: mean-history\n    from: [plot, fake]",
+        "  - encode: fake/fake\n    id: fake\n    with: {do: interrupt}\n  - fuse: mean-history\n    from: [plot, fake]",
     )
     with pytest.raises(KeyboardInterrupt):
         run(box, registry)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
@@ -84,6 +84,11 @@ class WeightedParams(HistoryParams):
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default={}, description="Stage id → weight of its block, 0 or more; a stage that is not named weighs 1."
     )
+    balance: Literal["spread", "cosine"] = Field(
+        "spread",
+        description="What a weight multiplies: spread: the block's scores at deviation 1 over all users and items, so "
+        "that vectors of a model keep their lengths, which say how sure it is; cosine: the block's cosine.",
+    )
     centre: bool = Field(
         True,
         description="Subtract the mean vector of the training items (or users) from a block of items (or users) alone.",
@@ -91,9 +96,11 @@ class WeightedParams(HistoryParams):
 
 
 class Weighted(Fuser[WeightedParams]):
-    """A weighted sum of blocks: a score is Σ_b weight_b · cosine_b(user, item).
+    """A weighted sum of blocks: a score is Σ_b weight_b · s_b(user, item), each s_b in a unit that can be compared.
 
-    Each block is brought to length 1 on both sides and scaled by the root of its weight.
+    Blocks of items (or users) alone are brought to length 1 on both sides, so that s_b is a cosine. With
+    `balance: spread`, blocks of both keep their lengths, and every block is divided by the deviation of its scores;
+    with `balance: cosine`, those of both are brought to length 1 too, and no block is divided.
     """
 
     name = "weighted"
@@ -112,7 +119,10 @@ class Weighted(Fuser[WeightedParams]):
             if name not in encoded:
                 helps = did_you_mean(name, encoded, label="stages it is given")
                 raise RunError.of("RP601", f"'weights' names '{name}', which is not among the stages fused", help=helps)
-        return _fused(encoded, data, self.params, normalise=True, centre=self.params.centre, weights=weights)
+        spread = self.params.balance == "spread"
+        return _fused(
+            encoded, data, self.params, normalise=True, centre=self.params.centre, weights=weights, spread=spread
+        )
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,20 @@ class _Part:
     users: FloatArray
     items: FloatArray
     pool: FloatArray | None = None
+
+
+def _deviation(part: _Part) -> float:
+    """Standard deviation of a block's scores over all users and items; 1 where they are all the same.
+
+    From second moments, (d, d) each, so that the scores are never made: E[s²] = tr(UᵀU · VᵀV) / (n m).
+    """
+    if part.users.size == 0 or part.items.size == 0:
+        return 1.0
+    users, items = part.users.astype(np.float64), part.items.astype(np.float64)
+    square = float(np.sum((users.T @ users) * (items.T @ items))) / (len(users) * len(items))
+    mean = float(users.mean(axis=0) @ items.mean(axis=0))
+    variance = square - mean * mean
+    return float(np.sqrt(variance)) if variance > 1e-12 * max(square, 1e-30) else 1.0
 
 
 class _Histories:
@@ -157,6 +181,7 @@ def _fused(
     normalise: bool,
     centre: bool,
     weights: Mapping[str, float] | None = None,
+    spread: bool = False,
 ) -> Profiles:
     """Profiles with a block per encoder, in the order given."""
     histories = _Histories(data, p)
@@ -166,10 +191,11 @@ def _fused(
     blocks, at = [], 0
     for name, one in encoded.items():
         _expect_ids(name, one, data)
-        part = _complete(one, data, histories, normalise=normalise, centre=centre)
+        one_sided = one.items is None or one.users is None
+        part = _complete(one, data, histories, normalise=normalise and (one_sided or not spread), centre=centre)
         weight = (weights or {}).get(name, 1.0)
         stop = at + one.dim
-        scale = np.float32(np.sqrt(weight))
+        scale = np.float32(np.sqrt(weight / (_deviation(part) if spread else 1)))
         np.multiply(part.users, scale, out=users[:, at:stop])
         np.multiply(part.items, scale, out=items[:, at:stop])
         blocks.append(Block(name, at, stop, weight, part.pool))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import typer
-from typer.core import TyperArgument, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from recprofile.errors import did_you_mean, quoted
 
@@ -17,25 +17,32 @@ METAVARS = {int: "N", float: "N", Path: "PATH"}
 _UNKNOWN = re.compile(r"No such command '(.*?)'(?:\.|$)")
 
 
-def worded(command: Any) -> Any:
+class _Argument(TyperArgument):
+    """Says `RECIPE` in place of `{recipe}` and `<path>`."""
+
+    def get_usage_pieces(self, ctx: object) -> list[str]:
+        return [self.display_name_raw if self.required else f"[{self.display_name_raw}]"]
+
+    def display_type_rich(self, ctx: object) -> str:
+        return ""
+
+
+C = TypeVar("C", TyperCommand, TyperGroup)
+
+
+def worded(command: C) -> C:
     """The same command with its help, and that of the commands below it, in our form."""
     command.help = _flowing(command.help or "")
     command.short_help = command.help.partition("\n\n")[0]  # whole, where click would cut it
     for param in command.params:
         if isinstance(param, TyperArgument):
-            _word_argument(param)
+            param.metavar = param.metavar or param.name.upper() + ("…" if param.nargs != 1 else "")
+            param.__class__ = _Argument
         elif isinstance(param, TyperOption) and param.metavar is None and not param.is_flag:
             param.metavar = METAVARS.get(param.type_descriptor.annotation, "TEXT")
     for inner in getattr(command, "commands", {}).values():
         worded(inner)
     return command
-
-
-def _word_argument(argument: Any) -> None:
-    """`RECIPE` in place of `{recipe}` and `<path>`."""
-    name = argument.metavar = argument.metavar or argument.name.upper() + ("…" if argument.nargs != 1 else "")
-    argument.get_usage_pieces = lambda _: [name if argument.required else f"[{name}]"]
-    argument.display_type_rich = lambda _=None, **__: ""
 
 
 def _flowing(text: str) -> str:

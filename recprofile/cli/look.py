@@ -7,20 +7,22 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from recprofile.cli.terminal import console, json_out, table
-from recprofile.components import Params
+from recprofile.cli.terminal import console, json_out, print_indented, table
+from recprofile.components import Component, Params
 
 GIVES = {
-    "preprocess": "Dataset → Dataset",
-    "encode": "Dataset → Embeddings",
-    "fuse": "Embeddings…, Dataset → Profiles",
-    "recommend": "Dataset, Profiles → Ranker",
-    "rerank": "Recommendations → Recommendations",
-    "check": "Recommendations, Profiles, Dataset → CheckResult",
-    "explain": "Recommendations, Profiles → Explanations",
-    "update": "Profiles, Interactions → Profiles",
+    "preprocess": ("Dataset", "Dataset"),
+    "encode": ("Dataset", "Embeddings"),
+    "fuse": ("Embeddings…, Dataset", "Profiles"),
+    "recommend": ("Dataset", "Ranker"),
+    "rerank": ("Recommendations, Dataset", "Recommendations"),
+    "check": ("Recommendations, Dataset", "CheckResult"),
+    "explain": ("Recommendations, Ranker, Dataset", "Explanations"),
+    "update": ("Profiles, Interactions, Dataset", "Profiles"),
 }
+NEEDS = {"needs_items": "a table of items", "needs_users": "a table of users", "needs_time": "times"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,7 +38,7 @@ def plugins(json: Annotated[bool, typer.Option("--json", help="Print JSON, for m
 
         recprofile plugins
     """
-    from recprofile.registry import make_registry
+    from recprofile.registry import HOOK_OF, make_registry
 
     registry = make_registry()
     mine: dict[str, list[Any]] = {p.namespace: [] for p in registry.plugins}
@@ -52,14 +54,17 @@ def plugins(json: Annotated[bool, typer.Option("--json", help="Print JSON, for m
                     "module": p.module,
                     "hooks": list(p.hooks),
                     "components": [{"verb": o.verb, "name": o.pinned} for o in mine[p.namespace]],
-                    "problem": p.problem.message if p.problem else None,
+                    "problem": {"code": p.problem.code, "message": p.problem.message, "help": list(p.problem.help)}
+                    if p.problem
+                    else None,
                 }
                 for p in registry.plugins
             ]
         )
         return
     out = console()
-    widths = [max((len(cell) for cell in cells), default=0) for cells in zip(*_NAMES(registry), strict=True)]
+    names = [(f"  {o.verb}", o.pinned) for o in registry.offers]
+    widths = [max(map(len, column)) for column in zip(*names, strict=True)]  # the same for every plugin
     for n, plugin in enumerate(registry.plugins):
         if n:
             out.print()
@@ -75,6 +80,8 @@ def plugins(json: Annotated[bool, typer.Option("--json", help="Print JSON, for m
         rows = [(f"  {o.verb}", o.pinned, _summary(o.component)) for o in mine[plugin.namespace]]
         if rows:
             out.print(table(("", "", ""), rows, widths=widths))
+    if not registry.plugins:
+        out.print("No plugin is installed, not even recprofile's own components: install recprofile, with pip.")
 
 
 def describe(
@@ -88,22 +95,12 @@ def describe(
         recprofile describe ease
         recprofile describe hf/text
     """
-    from recprofile.errors import RecipeError, did_you_mean
     from recprofile.registry import make_registry
 
-    registry = make_registry()
-    name = component.removeprefix("builtin/")
-    found = [o for o in registry.offers if name in (o.name, o.pinned)]
-    if not found:
-        namespace = name.rpartition("/")[0]
-        if namespace and namespace not in {p.namespace for p in registry.plugins if not p.problem}:
-            registry.find(name, "encode")  # says what is wrong with the namespace
-        helps = did_you_mean(name, [o.name for o in registry.offers], label="installed", most=40)
-        raise RecipeError.of("RP301", f"no component '{name}'", help=helps)
-    for offer in found:
-        fields = _parameters(offer.component.params_type)
-        if json:
-            json_out(
+    found = make_registry().find_all(component)
+    if json:
+        json_out(
+            [
                 {
                     "name": offer.pinned,
                     "verb": offer.verb,
@@ -111,11 +108,19 @@ def describe(
                     "description": inspect.getdoc(offer.component),
                     "parameters": offer.component.params_type.model_json_schema(),
                 }
-            )
-            continue
+                for offer in found
+            ]
+        )
+        return
+    for n, offer in enumerate(found):
+        fields = _parameters(offer.component.params_type)
         out = console()
-        out.print(f"[bold]{offer.pinned}[/bold]  {offer.verb}: {GIVES[offer.verb]}")
+        if n:
+            out.print()
+        out.print(f"[bold]{offer.pinned}[/bold]  {offer.verb}: {_in_and_out(offer.component)}")
         out.print(f"from {offer.plugin.distribution} {offer.plugin.version}")
+        if needs := [what for flag, what in NEEDS.items() if getattr(offer.component, flag)]:
+            out.print(f"needs {' and '.join(needs)}")
         for part in (inspect.getdoc(offer.component) or "").split("\n\n"):
             out.print()
             if part.startswith(" "):  # lines that are meant as such
@@ -130,31 +135,53 @@ def describe(
             print_indented(what)
 
 
+def _in_and_out(component: type[Component[Any]]) -> str:
+    """The artifacts that go in and out, as 'Dataset, Profiles → Ranker'."""
+    takes, gives = GIVES[component.verb]
+    profiles = ", Profiles" if component.needs_profiles and "Profiles" not in takes else ""
+    rankers = ", Ranker…" if getattr(component, "takes_rankers", False) else ""
+    return f"{takes}{profiles}{rankers} → {gives}"
+
+
 def _summary(component: type) -> str:
     return (inspect.getdoc(component) or "").split("\n")[0]
 
 
 def _parameters(model: type[Params]) -> list[tuple[str, str, str, str]]:
-    properties = model.model_json_schema().get("properties", {})
+    """Name, what it takes, its default, and what it is, of every parameter."""
+    schema = model.model_json_schema()
     rows = []
     for name, field in model.model_fields.items():
         written = field.alias or name
-        schema = properties.get(written, {})
-        default = "required" if field.is_required() else _value(field.get_default(call_default_factory=True))
-        rows.append(
-            (written, _type(schema, model.model_json_schema().get("$defs", {})), default, field.description or "")
-        )
+        takes = _type(schema.get("properties", {}).get(written, {}), schema.get("$defs", {}))
+        default = "required"
+        if not field.is_required():
+            default = f"default {_value(field.get_default(call_default_factory=True))}"
+        rows.append((written, takes, default, field.description or ""))
     return rows
 
 
 def _value(value: object) -> str:
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_value(v) for v in value) + "]"
-    return (
-        {None: "none", True: "true", False: "false"}.get(value, str(value))
-        if not isinstance(value, dict)
-        else str(value)
-    )
+    """A value as a recipe may write it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_value(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, tuple | list | set | frozenset):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return _number(value)
+    text = str(value)
+    return text if text.strip() == text != "" else f'"{text}"'
+
+
+def _number(value: float) -> str:
+    """A number as short as it can be said: 400, 0.05, 1e9."""
+    if isinstance(value, int) or value.is_integer():
+        digits = str(int(value))
+        zeros = len(digits) - len(digits.rstrip("0"))
+        return digits if zeros < 7 else f"{digits[:-zeros]}e{zeros}"
+    return f"{value:g}".replace("e-0", "e-")
 
 
 def _type(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
@@ -162,7 +189,7 @@ def _type(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         return _type(defs.get(schema["$ref"].rpartition("/")[2], {}), defs)
     if "enum" in schema or "const" in schema:
-        return " | ".join(str(v) for v in schema.get("enum", [schema.get("const")]))
+        return " | ".join(_value(v) for v in schema.get("enum", [schema.get("const")]))
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_type(s, defs) for s in schema["anyOf"] if s.get("type") != "null"))
     words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true | false", "null": "none"}
@@ -172,9 +199,15 @@ def _type(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     if kind == "object":
         inner = schema.get("additionalProperties")
         return f"mapping to {_type(inner, defs)}" if isinstance(inner, dict) else "mapping"
+    return " ".join(filter(None, (words.get(kind, str(kind)), _range(schema))))
+
+
+def _range(schema: Mapping[str, Any]) -> str:
     bounds = [
-        f"{sign} {schema[key]}"
+        (sign, _number(schema[key]))
         for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
         if key in schema
     ]
-    return " ".join([words.get(kind, str(kind)), ", ".join(bounds)]).strip()
+    if [sign for sign, _ in bounds] == ["≥", "≤"]:
+        return f"from {bounds[0][1]} to {bounds[1][1]}"
+    return ", ".join(f"{sign} {number}" for sign, number in bounds)

@@ -6,9 +6,10 @@ import os
 import sys
 import traceback
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from recprofile.cli import cache as cached
 from recprofile.cli import data, look, results, run
@@ -72,9 +73,11 @@ for module in (run, results, look, data, cached):
 
 
 @cache
-def _command() -> Any:
+def _command() -> TyperGroup:
     """The application as typer builds it, worded our way."""
-    return worded(typer.main.get_command(app))
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return worded(group)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PATTERN_DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
 GATE_DID_NOT_HOLD = 1
+SHOWN_METRICS = 4  # what fits into 80 columns; the report has all
 
 
 def _device(given: str | None) -> str | None:
@@ -200,14 +201,15 @@ def _print_metrics(metrics: Mapping[str, Any]) -> None:
     rankers = metrics.get("rankers", [])
     if not rankers:
         return
-    names = [n for n in rankers[0]["metrics"] if not n.startswith(("novelty", "gini"))][:6]
+    names = [n for n in rankers[0]["metrics"] if rankers[0]["metrics"][n]["low"] is not None][:SHOWN_METRICS]
     rows = []
     for ranker in rankers:
         after = f" + {ranker['after']}" if ranker["after"] else ""
         cells = [_interval(ranker["metrics"].get(name)) for name in names]
         rows.append((ranker["id"].removeprefix("baseline-") + after, ranker["role"], *cells))
     console().print(table(("recommender", "role", *names), rows, right=range(2, 2 + len(names))))
-    console().print(f"{metrics.get('users', 0)} users judged; ± half of the interval")
+    sure = f"{metrics['confidence']:.0%} interval over users" if metrics.get("resamples") else "no intervals"
+    console().print(f"{metrics['users']:,} users judged; ± is half of the {sure}")
 
 
 def _interval(cell: Mapping[str, Any] | None) -> str:

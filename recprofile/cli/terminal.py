@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -11,7 +12,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -58,15 +58,31 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def print_indented(text: str, by: int = 2) -> None:
     """A paragraph on standard output, flowing to its width."""
-    console().print(Padding(Text(" ".join(text.split())), (0, 0, 0, by)), soft_wrap=False)
+    indent, flowing = " " * by, " ".join(text.split())
+    lines = textwrap.wrap(
+        flowing,
+        width=max(20, console().width),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    console().print("\n".join(lines), markup=False)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> Table:
-    """A plain table: no frame, a rule below the heads."""
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Iterable[int] = (),
+    widths: Sequence[int] = (),
+) -> Table:
+    """A plain table without a frame, and without heads where all are empty; `widths` of the first columns."""
     numbers = set(right)
-    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(columns))
     for n, name in enumerate(columns):
-        made.add_column(name, justify="right" if n in numbers else "left", overflow="fold")
+        width = widths[n] if n < len(widths) else None
+        made.add_column(name, justify="right" if n in numbers else "left", overflow="fold", min_width=width)
     for row in rows:
         made.add_row(*(escape(cell) for cell in row))
     return made

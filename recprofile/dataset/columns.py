@@ -11,12 +11,15 @@ from recprofile.errors import Problem, Span, closest, did_you_mean, quoted
 
 
 def missing_columns(file: DataFile, block: str, wanted: Sequence[tuple[str, str, Span | None]]) -> list[Problem]:
-    """RP502 for each (role, column, position) that the file lacks or has twice; the roles are keys under `block`."""
+    """RP502 for each (role, column, position) that the file lacks or has twice.
+
+    The roles are keys under `block`, where another column can be named; not if it is ''.
+    """
     problems = []
     for role, name, at in wanted:
         if name not in file.columns:
             helps = [*did_you_mean(name, file.columns, label="columns")]
-            if role != "columns":
+            if block and role != "columns":
                 likely = closest(name, file.columns) or _containing(role, file.columns) or "…"
                 helps.append(f"name it in the recipe: {block}: {{path: {file.shown}, {role}: {likely}}}")
             problems.append(Problem("RP502", f"no column {quoted(name)} in {quoted(file.shown)}", at, tuple(helps)))

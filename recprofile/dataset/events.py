@@ -51,16 +51,6 @@ class Events:
         return len(self.user)
 
 
-class _Places:
-    """Where the recipe names the columns, for errors: under `interactions`, whichever file it is."""
-
-    def __init__(self, span: Where) -> None:
-        self._span = span
-
-    def __call__(self, role: str) -> Span | None:
-        return self._span(("interactions", role))
-
-
 def names_in(
     file: DataFile, block: InteractionsSource, span: Where, *, like: Names | None = None
 ) -> tuple[DataFile, Names | None, list[Problem]]:
@@ -80,7 +70,7 @@ def names_in(
         if name is not None
     ]
     wanted += [("columns", name, span(("interactions", "columns", i))) for i, name in enumerate(names.context)]
-    problems = missing_columns(file, "interactions", wanted)
+    problems = missing_columns(file, "" if like else "interactions", wanted)
     return file, (None if problems else names), problems
 
 
@@ -92,7 +82,6 @@ def read_events(
     Raises DataError RP501 for a broken file and RP503 for values that cannot be used, all columns at once.
     """
     may_miss = bool(fills & {"weight", names.weight})
-    places = _Places(span)
     if file.kind == "parquet":
         frame = _parquet(file, names)
     else:
@@ -100,14 +89,14 @@ def read_events(
         # not allowed, they are read as text, and what is wrong is said of the text.
         quick = _typed(file, names)
         if quick is not None:
-            events, problems = _checked(file, names, quick, places, may_miss=may_miss)
+            events, problems = _checked(file, names, quick, span, may_miss=may_miss)
             if not problems and events is not None:
                 return events
         frame = file.read_text(names.read())
     rows = None
     if file.kind == "csv":
         frame, rows = _without_empty(file, frame, warn)
-    events, problems = _checked(file, names, frame, places, may_miss=may_miss, rows=rows)
+    events, problems = _checked(file, names, frame, span, may_miss=may_miss, rows=rows)
     if events is None or problems:
         raise DataError(problems)
     return events
@@ -174,13 +163,13 @@ def _checked(
     file: DataFile,
     names: Names,
     frame: pl.DataFrame,
-    places: _Places,
+    span: Where,
     *,
     may_miss: bool,
     rows: NDArray[np.int64] | None = None,
 ) -> tuple[Events | None, list[Problem]]:
     def column(name: str, role: str) -> Column:
-        return Column(frame[name], name, file, places(role), rows)
+        return Column(frame[name], name, file, span(("interactions", role)), rows)
 
     problems: list[Problem] = []
     notes: tuple[str, ...] = ()

@@ -42,6 +42,13 @@ class TextForm:
             return next(islice(self._json_lines(), row, None), (None, ""))[0]
         return next(islice(self._records(), row + 1, None), (None, ()))[0]
 
+    def is_blank(self) -> bool:
+        """Whether a JSON Lines file has no line with anything on it."""
+        try:
+            return next(self._json_lines(), None) is None
+        except UnicodeDecodeError:
+            return False
+
     def fault(self) -> Fault | None:
         """The first fault of the file, or None when none is found."""
         try:

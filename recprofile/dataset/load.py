@@ -20,6 +20,7 @@ from recprofile.recipe import (
     DataBlock,
     FileSplit,
     InteractionsSource,
+    ItemColdSplit,
     LeaveOneOutSplit,
     RandomSplit,
     Split,
@@ -114,7 +115,9 @@ def _read(
     names: dict[str, Names] = {}
     for role in ("interactions", "test", "valid"):
         if role in files:
-            files[role], named, lacking = names_in(files[role], log, span, like=names.get("interactions"))
+            files[role], named, lacking = names_in(
+                files[role], log, _place_of(role, files[role], span), like=names.get("interactions")
+            )
             problems += lacking
             if named is not None:
                 names[role] = named
@@ -126,8 +129,16 @@ def _read(
         raise DataError(problems)
 
     tables = {axis: read_table(files[axis], source, axis, span, warn=warn) for axis, source in sources.items()}
-    events = {role: read_events(files[role], names[role], span, fills=fills, warn=warn) for role in names}
+    events = {
+        role: read_events(files[role], names[role], _place_of(role, files[role], span), fills=fills, warn=warn)
+        for role in names
+    }
     return _Read(events, tables, files, span)
+
+
+def _place_of(role: str, file: DataFile, span: Where) -> Where:
+    """Where an error about a column of a file points: at the column's name, or at the path of a part's own file."""
+    return span if role == "interactions" else lambda loc, *, key=False: file.at  # noqa: ARG005 - the form of a Where
 
 
 def _dense(found: _Read, axis: Axis) -> tuple[IdMap, dict[str, IntArray]]:
@@ -158,8 +169,8 @@ def _table(found: _Read, axis: Axis, ids: IdMap, codes: Mapping[str, IntArray], 
         helps.append(f"name the column with the same ids: {axis}: {{path: {given.file.shown}, id: …}}")
         raise DataError.of("RP506", message, at=found.span((axis, "id")), help=helps)
     count = int(unknown.sum())
-    which = f"{count} {axis[:-1]} id{' is' if count == 1 else 's are'}"
-    notes.append(f"{which} not in {given.file.shown}: kept, without attributes, with {_events(events)}")
+    which = f"{count} {axis[:-1]} id{'' if count == 1 else 's'} of {_events(events)}"
+    notes.append(f"{which} kept without attributes, not being in {given.file.shown}")
     return table
 
 
@@ -190,12 +201,12 @@ def _split(
         train, test = log, parts["test"]
         again = int(_also_in(train, test).sum())
         if again:
-            notes.append(f"{_events(again)} of {split.test} have a user and item that are also in training")
+            notes.append(f"{_events(again)} of {split.test} with a user and item that training has too")
         if "valid" in parts:
             valid, held = parts["valid"], _also_in(parts["valid"], train)
             left = int((~_also_in(train, valid)).sum())
             if left:
-                notes.append(f"{_events(left)} of {split.valid} are not in the interactions: validation only")
+                notes.append(f"{_events(left)} of {split.valid} for validation only, not being in the interactions")
             return train, valid, test, held
         rule = default_split(has_time=log.time is not None)
         held = cut_events(rule, train.user, train.item, train.time, seed=seed).test
@@ -228,7 +239,9 @@ def _check_parts(split: Split, cut: Cut, log: Interactions, span: Where, *, is_d
         most = int(np.bincount(log.user).max())
         helps.append(f"only users with {needed} events or more have one held out, and none has more than {most}")
     elif test == 0:
-        helps.append(f"a fraction of {holdout:g} is less than half of one here")
+        code = log.item if isinstance(split, ItemColdSplit) else log.user
+        of = _events(len(log)) if isinstance(split, TimeSplit) else f"{len(np.unique(code))} {split.by[:4]}s"
+        helps.append(f"{holdout:g} of {of} is rounded to none")
     message = f"the split '{split.by}' leaves {_events(len(log) - test)} for training and {test} for the test"
     raise DataError.of("RP507", message, at=span(("split",)), help=helps)
 

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import polars as pl
 from polars.exceptions import ComputeError, NoDataError, PolarsError
 
-from recprofile.dataset.faults import TextForm
+from recprofile.dataset.faults import Fault, TextForm
 from recprofile.dataset.ids import outside_ids
 from recprofile.errors import DataError, Span, did_you_mean, quoted
 
@@ -99,21 +99,26 @@ class DataFile:
 
     def broken(self, error: PolarsError) -> DataError:
         """RP501: what is wrong with the file and on which line, else what polars says."""
-        fault = None if self.kind == "parquet" else self._form.fault()
-        if fault is None:
-            why = str(error).strip().splitlines()[0]
-            return DataError.of("RP501", f"{quoted(self.shown)} cannot be read: {why}", at=self.at)
+        fault = None if self.kind == "parquet" else self.form.fault()
+        if fault is not None:
+            return self.refused(fault)
+        why = str(error).strip().splitlines()[0]
+        return DataError.of("RP501", f"{quoted(self.shown)} cannot be read: {why}", at=self.at)
+
+    def refused(self, fault: Fault) -> DataError:
+        """RP501 for a fault of a text file."""
         message = f"{quoted(self.shown)} cannot be read: {fault.what}"
         return DataError.of("RP501", message, at=self.at, help=(f"at {self.shown}, line {fault.line}", *fault.help))
 
     def place(self, row: int, column: str = "") -> str:
         """Where the row with this index is, for a message: 'ratings.csv, row 3 (line 4), column 'rating''."""
-        line = None if self.kind == "parquet" else self._form.line_of(row)
+        line = None if self.kind == "parquet" else self.form.line_of(row)
         named = f", column '{column}'" if column else ""
         return f"{self.shown}, row {row + 1}{f' (line {line})' if line else ''}{named}"
 
     @property
-    def _form(self) -> TextForm:
+    def form(self) -> TextForm:
+        """The text file record by record, to find a line in."""
         return TextForm(self.path, self.separator)
 
 
@@ -138,6 +143,8 @@ def open_file(path: Path, shown: str, *, form: str = "auto", separator: str | No
     except (PolarsError, OSError, UnicodeDecodeError) as error:
         raise file.broken(error if isinstance(error, PolarsError) else ComputeError(str(error))) from None
     if sample.height == 0:
+        if kind == "csv" and (fault := file.form.fault()):  # a quote that is never closed swallows every row
+            raise file.refused(fault)
         message = f"{quoted(shown)} has a header and no rows" if sample.width else f"{quoted(shown)} is empty"
         raise DataError.of("RP504", message, at=at)
     return DataFile(path, shown, kind, file.separator, at, tuple(sample.columns), sample)
@@ -187,6 +194,8 @@ def _sample(file: DataFile) -> pl.DataFrame:
     if file.path.stat().st_size == 0:
         raise NoDataError("empty file")
     if file.kind == "jsonl":
+        if file.form.is_blank():
+            raise NoDataError("no line")
         return pl.scan_ndjson(_jsonl(file.path), n_rows=SAMPLE, infer_schema_length=SAMPLE).collect()
     names = pl.scan_csv(file.path, separator=file.separator, infer_schema=False, n_rows=1, glob=False).collect_schema()
     return _scan_csv(file.path, file.separator, dict.fromkeys(names, pl.String), n_rows=SAMPLE).collect()

@@ -23,7 +23,7 @@ _DATES = (
     "%Y-%m-%dT%H:%M",
     "%Y-%m-%d %H:%M:%S%.f%#z",
 )
-_TIME_FORMS = "seconds since 1970, or a date such as 2024-01-31T10:00:00Z"
+_TIME_FORMS = "times are seconds since 1970, or dates such as 2024-01-31T10:00:00Z"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Column:
     at: Span | None
     rows: NDArray[np.int64] | None = None
 
-    def refused(self, wrong: pl.Series, why: str, *, code: str = "RP503") -> list[Problem]:
+    def refused(self, wrong: pl.Series, why: str, *helps: str) -> list[Problem]:
         """A problem naming the first value where `wrong` holds, its row and column, and how many there are."""
         found = wrong.arg_true()
         if len(found) == 0:
@@ -47,7 +47,7 @@ class Column:
         row = int(found[0])
         value, more = self.values[row], f" ({len(found)} such values)" if len(found) > 1 else ""
         message = f"{quoted(str(value))} in column {quoted(self.name)} {why}{more}"
-        return [Problem(code, message, self.at, (f"at {self._place(row)}",))]
+        return [Problem("RP503", message, self.at, (f"at {self._place(row)}", *helps))]
 
     def missing(self, what: str, gaps: pl.Series, *helps: str) -> list[Problem]:
         """A problem naming the first row where `gaps` holds, and how many there are."""
@@ -69,11 +69,11 @@ def weights_of(column: Column, *, may_miss: bool) -> tuple[FloatArray, list[Prob
     """
     values = column.values
     if values.dtype == pl.String:
-        values = values.str.strip_chars()
+        values = _stripped(values)
     elif not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)):
         return np.zeros(0, np.float32), [_wrong_type(column, "a number")]
     numbers = values.cast(pl.Float64 if values.dtype != pl.Float32 else pl.Float32, strict=False)
-    no_number = numbers.is_null() & values.is_not_null() & ((values != "") if values.dtype == pl.String else True)
+    no_number = numbers.is_null() & values.is_not_null()
     problems = column.refused(no_number, "is no number")
     numbers = numbers.fill_null(float("nan"))
     problems += column.refused(numbers.is_infinite(), "is not finite")
@@ -98,8 +98,7 @@ def times_of(column: Column) -> tuple[NDArray[np.int64], list[Problem], str]:
     if dtype in (pl.Date, pl.Datetime):
         values = values.cast(pl.Datetime("us") if dtype == pl.Date else dtype).dt.epoch("s")
     elif dtype == pl.String:
-        values = values.str.strip_chars()
-        values = values.set(values == "", None)
+        values = _stripped(values)
         numbers = values.cast(pl.Int64, strict=False)
         if numbers.null_count() > values.null_count():
             numbers = values.cast(pl.Float64, strict=False)
@@ -107,7 +106,7 @@ def times_of(column: Column) -> tuple[NDArray[np.int64], list[Problem], str]:
             dates = _dates(values)
             if dates.null_count() < numbers.null_count():
                 numbers = dates
-        problems = column.refused(numbers.is_null() & values.is_not_null(), f"is no time: {_TIME_FORMS}")
+        problems = column.refused(numbers.is_null() & values.is_not_null(), "is no time", _TIME_FORMS)
         if problems:
             return nothing, problems + column.missing("time", values.is_null()), ""
         values = numbers
@@ -120,6 +119,11 @@ def times_of(column: Column) -> tuple[NDArray[np.int64], list[Problem], str]:
     if problems or len(values) == 0:
         return nothing, problems, ""
     return _in_seconds(column, values)
+
+
+def _stripped(values: pl.Series) -> pl.Series:
+    values = values.str.strip_chars()
+    return values.set(values == "", None)
 
 
 def _dates(values: pl.Series) -> pl.Series:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from recprofile.assets import Asset
@@ -110,8 +111,8 @@ def build_graph(
         {
             "form": FORMS["data"],
             "version": own_version(),
-            "block": recipe.data.model_dump(mode="json", by_alias=True, exclude={"interactions": {"path"}}),
-            "files": {name: asset.fingerprint for name, asset in files.items() if name != "candidates"},
+            "block": _without_paths(recipe.data.to_data()),
+            "files": {n: [a.fingerprint, Path(a.uri).suffix] for n, a in files.items() if n != "candidates"},
             "fills": fills,
             "seed": recipe.seed,
         },
@@ -134,6 +135,14 @@ def build_graph(
     for stage in plan.of("update"):
         b.stage(stage)
     return Graph(b.nodes, tuple(judged), final, profiles)
+
+
+def _without_paths(block: dict[str, Any]) -> dict[str, Any]:
+    """The data block less where its files lie: their contents count, and their endings, which say the format."""
+    return {
+        name: {n: v for n, v in part.items() if n not in ("path", "test", "valid")} if isinstance(part, dict) else part
+        for name, part in block.items()
+    }
 
 
 def fills_of(plan: Plan) -> frozenset[str]:
@@ -192,7 +201,7 @@ def _evaluation(b: _Builder, judged: list[Judged], files: Mapping[str, Asset]) -
         {
             "form": FORMS["evaluation"],
             "version": own_version(),
-            "settings": plan.recipe.evaluate.model_dump(mode="json", by_alias=True),
+            "settings": {n: v for n, v in plan.recipe.evaluate.to_data().items() if n != "baselines"},
             "rules": [plan.recipe.lists.k, plan.recipe.lists.exclude_seen, plan.recipe.lists.candidates],
             "candidates": files["candidates"].fingerprint if "candidates" in files else None,
             "judged": [[j.ranker, j.lists, j.role, j.after] for j in judged],

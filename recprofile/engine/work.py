@@ -11,6 +11,7 @@ from recprofile.artifacts import (
     BoolArray,
     CheckResult,
     Dataset,
+    Embeddings,
     Encoded,
     Explanations,
     FloatArray,
@@ -120,7 +121,8 @@ class Work:
 
     def _encode(self, node: Node, ctx: Context) -> Encoded:
         data = self._data(node)
-        encoded = Encoded.of(_component(node, Encoder).encode(data, ctx))
+        given = _component(node, Encoder).encode(data, ctx)
+        encoded = Encoded.of(given if isinstance(given, Embeddings) else _expect(given, Encoded, node))
         for side, ids in ((encoded.items, data.items.ids), (encoded.users, data.users.ids)):
             if side is not None and side.ids != ids:
                 raise ArtifactError(f"an encoder gave {side.axis} vectors for other ids than the data have")

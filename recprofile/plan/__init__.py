@@ -1,6 +1,7 @@
 """Recipe + registry → Plan: names pinned, parameters filled, inputs wired; every problem found in one go.
 
-`stages` is what a Plan is made of, `wiring` finds each stage's inputs, `make` puts a Plan together.
+`stages` is what a Plan is made of, `wiring` finds each stage's inputs, `surroundings` judges what stands beside the
+stages, `make` puts a Plan together.
 """
 
 from recprofile.plan.make import make_plan

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
-from packaging.specifiers import SpecifierSet
 from pydantic import ValidationError
 
 from recprofile.artifacts import PositiveRule
 from recprofile.components import Component, Params
-from recprofile.errors import Problem, RecipeError, did_you_mean
-from recprofile.metrics import metric_problem
+from recprofile.errors import Problem, RecipeError, Span, quoted
 from recprofile.plan.stages import Plan, PlannedStage
+from recprofile.plan.surroundings import surroundings, written_texts
 from recprofile.plan.wiring import Draft, Inputs, place, wire
-from recprofile.recipe import Recipe, Stage, recipe_problems, well_formed_stages
-from recprofile.registry import FIRST_PARTY, Offer, Registry
+from recprofile.recipe import VERBS, DataBlock, Stage, recipe_problems, well_formed_stages
+from recprofile.registry import Offer, Registry
 from recprofile.shape import problems_of, sort_problems
 from recprofile.source import Source
 
 Loc = tuple[str | int, ...]
+# Ids that a run gives to its own work.
+RESERVED = {"data": "the data as they were read", "evaluation": "what is measured"}
+MAX_ID = 36  # of the 40 characters that an id may have, so that a number fits
 
 
 def make_plan(source: Source, registry: Registry) -> Plan:
@@ -33,36 +35,36 @@ def make_plan(source: Source, registry: Registry) -> Plan:
     problems = [*source.problems, *problems]
     drafts, offers, found = _drafts(source, registry)
     problems += found
+    tables = _tables(source)
     stages: list[PlannedStage] = []
     for n, draft in enumerate(drafts):
         earlier = drafts[:n]
         inputs, wrong = wire(draft, earlier)
         problems += wrong + place(draft, earlier)
-        if recipe is not None:
-            problems += _needs(draft, recipe)
-        if draft.component is not None and not wrong:
-            stages.append(_planned(draft, offers[draft.index], draft.component, inputs))
-    baselines: list[PlannedStage] = []
-    if recipe is not None:
-        baselines, wrong = _baselines(recipe, source, registry, {d.id for d in drafts})
-        problems += wrong + _surroundings(recipe, source, registry)
+        if draft.component is not None:
+            problems += _needs(draft.component, draft.use, tables, draft.at)
+            if not wrong:
+                stages.append(_planned(draft, offers[draft.index], draft.component, inputs))
+    baselines, wrong = _baselines(source, registry, drafts, tables)
+    problems += wrong + surroundings(source, registry)
     if problems or recipe is None:
         raise RecipeError(sort_problems(problems, source))
     name = recipe.name or source.path.stem
     rule = recipe.data.positive
     same = {b.id: next((s.id for s in stages if _same_work(s, b)), None) for b in baselines}
+    ranks = any(stage.verb == "recommend" for stage in stages)  # else there is nothing to compare
     plan = Plan(
         recipe,
         source,
         name,
         recipe.out or f"runs/{name}",
         tuple(stages),
-        tuple(b for b in baselines if same[b.id] is None),
+        tuple(b for b in baselines if ranks and same[b.id] is None),
         tuple(b.offer.pinned for b in baselines),
         positive=PositiveRule(rule.op, rule.threshold) if rule else None,
     )
     final = plan.final.id if plan.final else None
-    compared = [one for b in baselines if (one := same[b.id] or b.id) != final]
+    compared = [one for b in baselines if ranks and (one := same[b.id] or b.id) != final]
     return replace(plan, compared=tuple(dict.fromkeys(compared)))
 
 
@@ -77,33 +79,61 @@ def _same_work(stage: PlannedStage, baseline: PlannedStage) -> bool:
 
 
 def _drafts(source: Source, registry: Registry) -> tuple[list[Draft], dict[int, Offer], list[Problem]]:
-    """Stages with their components: those that have the shape of a stage and name a component that there is."""
+    """Every stage, with its component where it has the shape of a stage and names a component that there is."""
     problems: list[Problem] = []
     drafts: list[Draft] = []
     offers: dict[int, Offer] = {}
-    formed = well_formed_stages(source)
-    ids = {stage.id for _, stage in formed if stage.id}
+    formed = dict(well_formed_stages(source))
+    written = source.plain().get("stages")
+    raw = written if isinstance(written, list) else []
+    ids = {*RESERVED, *(one["id"] for one in raw if isinstance(one, dict) and isinstance(one.get("id"), str))}
     used: dict[str, int] = {}
-    for index, stage in formed:
+    for index, one in enumerate(raw):
         loc: Loc = ("stages", index)
-        at = source.at((*loc, stage.verb))
-        if stage.id and stage.id in used:
-            first = source.at(("stages", used[stage.id])).line
-            where, told = source.at((*loc, "id")), (f"the first is on line {first}",)
-            problems.append(Problem("RP405", f"a second stage with the id '{stage.id}'", where, told))
-        own = stage.id or _free_id(stage.use, ids)
+        stage = formed.get(index)
+        verb, use, given = (stage.verb, stage.use, stage.id) if stage else _meant(one)
+        at = source.at((*loc, verb)) if verb else source.at(loc)
+        if given is not None and (wrong := _id_problem(given, index, used, source)):
+            problems.append(wrong)
+        own = given if given is not None else _free_id(verb or "stage", use, ids)
         ids.add(own)
         used.setdefault(own, index)
         component: Component[Params] | None = None
-        try:
-            offers[index] = registry.find(stage.use, stage.verb, at)
-        except RecipeError as error:
-            problems += error.problems
-        else:
-            component, wrong = _component(offers[index], stage, source, loc)
-            problems += wrong
-        drafts.append(Draft(index, own, stage, component, at, source.at((*loc, "from")) if stage.from_ else at))
+        if stage is not None:
+            try:
+                offers[index] = registry.find(stage.use, stage.verb, at)
+            except RecipeError as error:
+                problems += error.problems
+            else:
+                component, found = _component(offers[index], stage, source, loc)
+                problems += found
+        from_at = tuple(source.at((*loc, "from", n)) for n in range(len(stage.from_) if stage else 0))
+        drafts.append(Draft(index, own, verb, use, at, stage, component, from_at))
     return drafts, offers, problems
+
+
+def _meant(stage: object) -> tuple[str | None, str, str | None]:
+    """Verb, component and id of a stage that has not the shape of one, as far as they can be told."""
+    if not isinstance(stage, dict):
+        return None, "stage", None
+    verbs = [verb for verb in VERBS if verb in stage]
+    use = stage[verbs[0]] if len(verbs) == 1 else None
+    given = stage.get("id")
+    return (
+        verbs[0] if len(verbs) == 1 else None,
+        use if isinstance(use, str) else "stage",
+        given if isinstance(given, str) else None,
+    )
+
+
+def _id_problem(id: str, index: int, used: Mapping[str, int], source: Source) -> Problem | None:
+    at = source.at(("stages", index, "id"))
+    if id in used:
+        told = (f"the first is on line {source.at(('stages', used[id])).line}",)
+        return Problem("RP405", f"a second stage with the id {quoted(id)}", at, told)
+    if id in RESERVED:
+        return Problem("RP405", f"the id '{id}' is taken: it stands for {RESERVED[id]}", at)
+    return None
 
 
 def _component(offer: Offer, stage: Stage, source: Source, loc: Loc) -> tuple[Component[Params] | None, list[Problem]]:
@@ -116,9 +146,12 @@ def _component(offer: Offer, stage: Stage, source: Source, loc: Loc) -> tuple[Co
         return None, problems_of(error, source, prefix, model)
 
 
-def _free_id(use: str, taken: set[str]) -> str:
+def _free_id(verb: str, use: str, taken: Collection[str]) -> str:
     """An id for a stage that gives none: its component's own name, with a number where that is taken."""
     base = use.partition("@")[0].rpartition("/")[2]
+    if not base[:1].isalpha():
+        base = f"{verb}-{base}"
+    base = base[:MAX_ID]
     if base not in taken:
         return base
     n = 2
@@ -127,33 +160,40 @@ def _free_id(use: str, taken: set[str]) -> str:
     return f"{base}-{n}"
 
 
-def _planned(draft: Draft, offer: Offer, component: Component[Params], inputs: Inputs) -> PlannedStage:  # fmt: skip
-    stage = draft.stage
-    return PlannedStage(draft.id, stage.verb, offer, component, inputs, stage.fail, ("stages", draft.index), draft.at)
+def _planned(draft: Draft, offer: Offer, component: Component[Params], inputs: Inputs) -> PlannedStage:
+    assert draft.stage is not None  # a stage with a component has the shape of one
+    loc = ("stages", draft.index)
+    return PlannedStage(draft.id, draft.stage.verb, offer, component, inputs, draft.stage.fail, loc, draft.at)
 
 
-def _needs(draft: Draft, recipe: Recipe) -> list[Problem]:
+def _tables(source: Source) -> frozenset[str]:
+    """Which tables the data block names; all when it is wrong, for then that has been said."""
+    data = source.plain().get("data")
+    try:
+        block = DataBlock.model_validate(data)
+    except ValidationError:
+        return frozenset(("items", "users"))
+    return frozenset(key for key in ("items", "users") if getattr(block, key) is not None)
+
+
+def _needs(component: Component[Params], use: str, tables: Collection[str], at: Span | None) -> list[Problem]:
     """What a component needs of the data block that can be seen without reading a file."""
-    component, use, data = draft.component, draft.stage.use, recipe.data
-    if component is None:
-        return []
     problems = []
-    for needs, has, key in ((component.needs_items, data.items, "items"), (component.needs_users, data.users, "users")):
-        if needs and has is None:
+    for needs, key in ((component.needs_items, "items"), (component.needs_users, "users")):
+        if needs and key not in tables:
             helps = (f"add '{key}: <file>' to the data block",)
-            problems.append(Problem("RP406", f"'{use}' needs a table of {key}", draft.at, helps))
+            problems.append(Problem("RP406", f"{quoted(use)} needs a table of {key}", at, helps))
     return problems
 
 
 def _baselines(
-    recipe: Recipe, source: Source, registry: Registry, taken: set[str]
+    source: Source, registry: Registry, drafts: Sequence[Draft], tables: Collection[str]
 ) -> tuple[list[PlannedStage], list[Problem]]:
-    named = recipe.evaluate.baselines
-    uses = registry.baselines() if named is None else named
+    named = written_texts(source, ("evaluate", "baselines"))
+    uses = [(use, None) for use in registry.baselines()] if named is None else named
     planned: list[PlannedStage] = []
     problems: list[Problem] = []
-    for n, use in enumerate(uses):
-        at = source.at(("evaluate", "baselines", n)) if named is not None else None
+    for use, at in uses:
         try:
             offer = registry.find(use, "recommend", at)
             component = offer.component(offer.component.params_type())
@@ -161,57 +201,24 @@ def _baselines(
             problems += error.problems
             continue
         except ValidationError:
-            problems.append(Problem("RP404", f"'{use}' has parameters without a default, so it can be no baseline", at))
-            continue
-        if component.needs_profiles or getattr(component, "takes_rankers", False):
-            message = f"'{use}' takes other stages, so it can be no baseline"
+            message = f"{quoted(use)} has parameters without a default, so it can be no baseline"
             problems.append(Problem("RP404", message, at, ("add it as a recommend stage: every one is evaluated",)))
             continue
-        id = f"baseline-{offer.component.name}"
-        if id in taken:
-            problems.append(Problem("RP405", f"the id '{id}' is taken by a baseline", at))
+        if component.needs_profiles or getattr(component, "takes_rankers", False):
+            message = f"{quoted(use)} takes other stages, so it can be no baseline"
+            problems.append(Problem("RP404", message, at, ("add it as a recommend stage: every one is evaluated",)))
+            continue
+        problems += _needs(component, use, tables, at)
+        id = f"baseline-{offer.name.replace('/', '-')}"
+        if id in (one.id for one in planned):
+            problems.append(Problem("RP205", f"{quoted(use)} stands twice in 'baselines'", at))
+            continue
+        for draft in drafts:
+            if draft.id == id:
+                where = source.at(("stages", draft.index, "id"))
+                problems.append(Problem("RP405", f"the id '{id}' is taken: it stands for the baseline '{use}'", where))
         planned.append(PlannedStage(id, "recommend", offer, component, {}, at=at))
     return planned, problems
-
-
-def _surroundings(recipe: Recipe, source: Source, registry: Registry) -> list[Problem]:
-    """Problems outside the stages: metrics, plugin requirements, engine, what this version cannot do yet."""
-    problems: list[Problem] = []
-    for n, metric in enumerate(recipe.evaluate.metrics):
-        wrong = metric_problem(metric)
-        if wrong is not None:
-            at = source.at(("evaluate", "metrics", n))
-            problems.append(Problem("RP204", wrong.message, at, wrong.help))
-    problems += _requirements(recipe, source, registry)
-    if recipe.engine_name != "local":
-        message = f"no engine '{recipe.engine_name}' is installed"
-        problems.append(Problem("RP304", message, source.at(("engine",)), ("installed: local",)))
-    for n, tracker in enumerate(recipe.track):
-        at = source.at(("track", n))
-        problems.append(Problem("RP304", f"no tracker '{tracker}' is installed", at, ("leave 'track' out",)))
-    if recipe.publish is not None:
-        helps = ("the profiles of a run are in its folder, under profiles/",)
-        problems.append(Problem("RP205", "there is no profile store to publish to yet", source.at(("publish",)), helps))
-    return problems
-
-
-def _requirements(recipe: Recipe, source: Source, registry: Registry) -> list[Problem]:
-    problems = []
-    plugins = {plugin.namespace: plugin for plugin in registry.plugins}
-    for namespace, wanted in recipe.plugins.items():
-        at = source.at(("plugins", namespace), key=True)
-        plugin = plugins.get(namespace)
-        if plugin is None:
-            known: Sequence[str] = [*FIRST_PARTY, *plugins]
-            helps = (
-                (f"install {FIRST_PARTY[namespace]}",) if namespace in FIRST_PARTY else did_you_mean(namespace, known)
-            )
-            problems.append(Problem("RP304", f"the namespace '{namespace}' is not installed", at, helps))
-        elif not SpecifierSet(wanted).contains(plugin.version, prereleases=True):
-            message = f"{plugin.distribution} {plugin.version} does not meet '{wanted}'"
-            helps = (f"install '{plugin.distribution}{wanted}'",)
-            problems.append(Problem("RP306", message, source.at(("plugins", namespace)), helps))
-    return problems
 
 
 def own_version() -> str:

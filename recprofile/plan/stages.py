@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -88,10 +89,15 @@ class Plan:
     def filled(self) -> dict[str, Any]:
         """The recipe as plain data that says everything: pinned names, ids, parameters, inputs; itself a recipe."""
         data = self.recipe.to_data()
-        data |= {"name": self.name, "out": self.out}
+        data |= {"name": self.recipe.name or _as_name(self.name), "out": self.out}
         data["stages"] = [_stage_data(stage) for stage in self.stages]
         data["evaluate"] = {**data.get("evaluate", {}), "baselines": list(self.baseline_uses)}
-        return data
+        return {key: data[key] for key in Recipe.known_keys() if key in data}
+
+
+def _as_name(file: str) -> str:
+    """A name that a recipe may have, from that of its file."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", file).strip("._-")[:100] or "recipe"
 
 
 def _stage_data(stage: PlannedStage) -> dict[str, Any]:

@@ -151,12 +151,12 @@ def test_each_block_is_named_by_its_stage_and_covers_its_columns():
     assert [(b.name, b.start, b.stop, b.weight) for b in got.blocks] == [("plot", 0, 3, 1), ("taste", 3, 5, 1)]
 
 
-def test_a_weighted_score_is_the_weighted_sum_of_cosines():
+def test_a_weighted_score_balanced_by_cosine_is_the_weighted_sum_of_cosines():
     data, rng = square(), np.random.default_rng(2)
     x, y = rng.normal(size=(2, 3, 4))
     other, another = rng.normal(size=(2, 3, 2))
     encoded = {"one": of_both(data, x, y), "two": of_both(data, other, another)}
-    got = fuse(Weighted, data, encoded, weights={"one": 0.3})
+    got = fuse(Weighted, data, encoded, weights={"one": 0.3}, balance="cosine")
 
     def cosines(a, b):
         return (a / np.linalg.norm(a, axis=1, keepdims=True)) @ (b / np.linalg.norm(b, axis=1, keepdims=True)).T
@@ -164,6 +164,18 @@ def test_a_weighted_score_is_the_weighted_sum_of_cosines():
     expected = 0.3 * cosines(x, y) + cosines(other, another)
     np.testing.assert_allclose(got.user_vectors @ got.item_vectors.T, expected, atol=1e-6)
     assert [b.weight for b in got.blocks] == [0.3, 1]
+
+
+def test_blocks_balanced_by_spread_have_scores_whose_deviation_is_their_weight():
+    data, rng = square(), np.random.default_rng(2)
+    x, y = rng.normal(size=(2, 3, 4))
+    encoded = {"model": of_both(data, 100 * x, y), "text": of_items(data, rng.normal(size=(3, 5)))}
+    got = fuse(Weighted, data, encoded, weights={"model": 0.3})
+    users, items = (a.ravel() for a in np.meshgrid(range(3), range(3), indexing="ij"))
+    scores = got.block_scores(users, items)
+    np.testing.assert_allclose(scores.std(axis=0), [0.3, 1], rtol=1e-5)
+    # a model's vectors keep their lengths: its block orders pairs as the model does
+    assert np.argsort(scores[:, 0]).tolist() == np.argsort((x @ y.T).ravel()).tolist()
 
 
 def test_a_weight_for_a_stage_that_is_not_fused_is_refused():
