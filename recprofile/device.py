@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -14,10 +15,10 @@ from recprofile.errors import RunError, Span
 def resolve_device(wanted: str, at: Span | None = None) -> str:
     """The torch device for a recipe's `device:`; 'auto' takes CUDA, then MPS, then the CPU.
 
-    Raises RunError RP603 when a device that was asked for by name is not there: never a silent CPU. 'cpu' needs no
-    torch; every other value imports it.
+    Raises RunError RP603 when a device that was asked for by name is not there: never a silent CPU. Torch is imported
+    only to ask about devices that there may be.
     """
-    if wanted == "cpu":
+    if wanted == "cpu" or (wanted == "auto" and _surely_no_accelerator()):
         return "cpu"
     import torch
 
@@ -33,6 +34,15 @@ def resolve_device(wanted: str, at: Span | None = None) -> str:
     if index < count:
         return f"cuda:{index}"
     raise RunError.of("RP603", f"the device '{wanted}' is not there", at=at, help=[_there(count, has_mps=has_mps)])
+
+
+def _surely_no_accelerator() -> bool:
+    """Whether the system shows without torch, which costs over a second, that there is no CUDA or MPS device.
+
+    On Linux a CUDA or ROCm device that a process may use has one of these files; elsewhere torch must be asked.
+    """
+    files = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-gpu", "/dev/nvgpu")
+    return sys.platform == "linux" and not any(Path(file).exists() for file in files)
 
 
 def _there(count: int, *, has_mps: bool) -> str:

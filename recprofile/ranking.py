@@ -55,6 +55,7 @@ def rank(
     known = _known_users(ranker, data)[chosen]
     size = block or max(1, BLOCK_BYTES // (4 * max(1, data.n_items)))
     popularity = data.item_counts().astype(np.float32)
+    popularity[popularity == 0] = -np.inf  # the order of ids is no reason to list an item
     rules = _Rules(data, candidates, exclude_seen=exclude_seen)
 
     items = np.full((len(chosen), k), -1, np.int32)

@@ -7,11 +7,15 @@ a plugin never changes what an existing recipe means.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -46,7 +50,11 @@ VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True)
 class Plugin:
-    """One entry point: who offers it, what it hooks into, and why it is not usable, if it is not."""
+    """One entry point: who offers it, what it hooks into, and why it is not usable, if it is not.
+
+    `build` is the version and, for a distribution installed in editable mode, a digest of its sources: what counts in
+    cache keys, so that a result made by code that has been edited since is never taken for the edited code's.
+    """
 
     namespace: str
     distribution: str
@@ -54,6 +62,7 @@ class Plugin:
     module: str
     hooks: tuple[str, ...] = ()
     problem: Problem | None = None
+    build: str = ""
 
 
 @dataclass(frozen=True)
@@ -217,7 +226,8 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> tuple[Plugin, lis
     distribution, version = _distribution(entry)
 
     def plugin(problem: Problem | None = None, hooks: tuple[str, ...] = ()) -> Plugin:
-        return Plugin(entry.name, distribution, version, entry.value, hooks, problem)
+        build = "" if problem else f"{version}{_edited(entry)}"
+        return Plugin(entry.name, distribution, version, entry.value, hooks, problem, build)
 
     if not NAME.fullmatch(entry.name):
         message = f"{quoted(entry.name)} is no namespace: small letters, digits and dashes only"
@@ -232,8 +242,8 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> tuple[Plugin, lis
     try:
         manager.register(module, name=entry.name)
     except pluggy.PluginValidationError as error:
-        # pluggy has noted the plugin, and the hooks before the wrong one, when it raises.
-        manager.unregister(module)
+        if manager.get_name(module) is not None:  # before 1.7, pluggy keeps the hooks that came before the wrong one
+            manager.unregister(module)
         said = " ".join(str(error).split()).partition("hookimpl definition: ")[2] or str(error)
         return plugin(Problem("RP307", f"a hook does not take what its specification gives: {said}")), []
     callers = manager.get_hookcallers(module) or []
@@ -255,6 +265,19 @@ def _raised(what: str, error: BaseException) -> Problem:
 
 def _known_hooks() -> list[str]:
     return [name for name in vars(hookspecs) if name.startswith("recprofile_")]
+
+
+def _edited(entry: EntryPoint) -> str:
+    """A digest of the sources of an editable distribution, as '+edit.<digest>'; '' for any other."""
+    url = entry.dist.read_text("direct_url.json") if entry.dist else None
+    module = sys.modules.get(entry.module.partition(".")[0])
+    if not url or not json.loads(url).get("dir_info", {}).get("editable") or not getattr(module, "__file__", None):
+        return ""
+    folder = Path(str(module.__file__)).parent  # type: ignore[union-attr]  # a module that has a file is one
+    total = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        total.update(file.read_bytes())
+    return f"+edit.{total.hexdigest()[:12]}"
 
 
 def _misspelt(hook: str) -> Problem:

@@ -162,10 +162,10 @@ def test_a_user_without_history_gets_the_most_popular():
     recs = rank(scored([[1, 2, 3]] * 4, known=known), data, k=3)
     reasons = [Recommendations.REASONS[r] for r in recs.reasons]
     assert reasons == ["ranked", "nothing to rank", "not in model", "no history"]
-    x, y, z = data.items.ids.codes(["x", "y", "z"])
-    assert recs.items[3].tolist() == [y, z, x]
-    assert recs.scores[3].tolist() == [2, 1, 0]
-    assert recs.items[2].tolist() == [y, z, -1]  # c has seen x
+    y, z = data.items.ids.codes(["y", "z"])
+    assert recs.items[3].tolist() == [y, z, -1]  # x has no positive event, and the order of ids is no reason to list it
+    assert recs.scores[3, :2].tolist() == [2, 1]
+    assert recs.items[2].tolist() == [y, z, -1]
 
 
 def test_a_ranker_may_know_a_user_without_history():
@@ -174,11 +174,12 @@ def test_a_ranker_may_know_a_user_without_history():
 
 
 def test_a_fall_back_list_holds_candidates_only():
-    data = plain_data()
-    candidates = np.array([False, False, True, True])
-    recs = rank(scored(np.zeros((3, 4)), known=np.zeros(3, np.bool_)), data, k=3, candidates=candidates)
-    assert recs.items.tolist() == [[2, 3, -1]] * 3
-    assert [Recommendations.REASONS[r] for r in recs.reasons] == ["not in model", "no history", "no history"]
+    data = dataset([("a", "w"), ("a", "x"), ("b", "y"), ("b", "x")], users={"id": ["a", "b", "new"]})
+    candidates = np.array([False, True, True])
+    recs = rank(scored(np.zeros((3, 3)), known=np.zeros(3, np.bool_)), data, k=3, candidates=candidates)
+    assert recs.items.tolist() == [[2, -1, -1], [-1, -1, -1], [1, 2, -1]]  # less what a and b have seen
+    reasons = [Recommendations.REASONS[r] for r in recs.reasons]
+    assert reasons == ["not in model", "nothing to rank", "no history"]
 
 
 def test_where_all_is_masked_there_is_nothing_to_rank():

@@ -138,7 +138,7 @@ def _read(
 
 def _place_of(role: str, file: DataFile, span: Where) -> Where:
     """Where an error about a column of a file points: at the column's name, or at the path of a part's own file."""
-    return span if role == "interactions" else lambda loc, *, key=False: file.at  # noqa: ARG005 - the form of a Where
+    return span if role == "interactions" else lambda loc, *, key=False: file.at
 
 
 def _dense(found: _Read, axis: Axis) -> tuple[IdMap, dict[str, IntArray]]:
@@ -169,7 +169,7 @@ def _table(found: _Read, axis: Axis, ids: IdMap, codes: Mapping[str, IntArray], 
         helps.append(f"name the column with the same ids: {axis}: {{path: {given.file.shown}, id: …}}")
         raise DataError.of("RP506", message, at=found.span((axis, "id")), help=helps)
     count = int(unknown.sum())
-    which = f"{count} {axis[:-1]} id{'' if count == 1 else 's'} of {_events(events)}"
+    which = f"{_counted(count, f'{axis[:-1]} id')} of {_events(events)}"
     notes.append(f"{which} kept without attributes, not being in {given.file.shown}")
     return table
 
@@ -240,7 +240,7 @@ def _check_parts(split: Split, cut: Cut, log: Interactions, span: Where, *, is_d
         helps.append(f"only users with {needed} events or more have one held out, and none has more than {most}")
     elif test == 0:
         code = log.item if isinstance(split, ItemColdSplit) else log.user
-        of = _events(len(log)) if isinstance(split, TimeSplit) else f"{len(np.unique(code))} {split.by[:4]}s"
+        of = _events(len(log)) if isinstance(split, TimeSplit) else _counted(len(np.unique(code)), split.by[:4])
         helps.append(f"{holdout:g} of {of} is rounded to none")
     message = f"the split '{split.by}' leaves {_events(len(log) - test)} for training and {test} for the test"
     raise DataError.of("RP507", message, at=span(("split",)), help=helps)
@@ -263,4 +263,8 @@ def _check_positive(rule: PositiveRule, train: Interactions, found: _Read, fills
 
 
 def _events(count: int) -> str:
-    return f"{count} event{'' if count == 1 else 's'}"
+    return _counted(count, "event")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

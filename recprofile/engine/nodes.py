@@ -15,7 +15,6 @@ from recprofile.cache import key_of
 from recprofile.components import Preprocessor, Reranker
 from recprofile.device import stage_seed
 from recprofile.plan import Plan, PlannedStage
-from recprofile.plan.make import own_version
 
 DATA = "data"
 EVALUATION = "evaluation"
@@ -84,7 +83,7 @@ class _Builder:
     def stage(self, stage: PlannedStage, **reads: tuple[str, ...]) -> str:
         parts = {
             "component": f"{stage.offer.namespace}/{stage.offer.component.name}@{stage.offer.component.version}",
-            "plugin": f"{stage.offer.plugin.distribution} {stage.offer.plugin.version}",
+            "plugin": f"{stage.offer.plugin.distribution} {stage.offer.plugin.build}",
             "params": stage.params(),
             "assets": {name: asset.fingerprint for (id, name), asset in self.assets.items() if id == stage.id},
             "seed": stage_seed(self.plan.recipe.seed, stage.id),
@@ -110,7 +109,7 @@ def build_graph(
         "data",
         {
             "form": FORMS["data"],
-            "version": own_version(),
+            "version": b.plan.build,
             "block": _without_paths(recipe.data.to_data()),
             "files": {n: [a.fingerprint, Path(a.uri).suffix] for n, a in files.items() if n != "candidates"},
             "fills": fills,
@@ -169,7 +168,7 @@ def _lists(b: _Builder, files: Mapping[str, Asset]) -> tuple[list[Judged], str |
         depth = deepest if is_final else k
         parts = {
             "form": FORMS["lists"],
-            "version": own_version(),
+            "version": b.plan.build,
             "rules": [depth, rules.exclude_seen, rules.candidates],
             "candidates": files["candidates"].fingerprint if "candidates" in files else None,
         }
@@ -200,7 +199,7 @@ def _evaluation(b: _Builder, judged: list[Judged], files: Mapping[str, Asset]) -
         "evaluation",
         {
             "form": FORMS["evaluation"],
-            "version": own_version(),
+            "version": b.plan.build,
             "settings": {n: v for n, v in plan.recipe.evaluate.to_data().items() if n != "baselines"},
             "rules": [plan.recipe.lists.k, plan.recipe.lists.exclude_seen, plan.recipe.lists.candidates],
             "candidates": files["candidates"].fingerprint if "candidates" in files else None,

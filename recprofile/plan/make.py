@@ -14,8 +14,8 @@ from recprofile.errors import Problem, RecipeError, Span, quoted
 from recprofile.plan.stages import Plan, PlannedStage
 from recprofile.plan.surroundings import surroundings, written_texts
 from recprofile.plan.wiring import Draft, Inputs, place, wire
-from recprofile.recipe import VERBS, DataBlock, Stage, recipe_problems, well_formed_stages
-from recprofile.registry import Offer, Registry
+from recprofile.recipe import VERBS, DataBlock, recipe_problems, well_formed_stages
+from recprofile.registry import BUILTIN, Offer, Registry
 from recprofile.shape import problems_of, sort_problems
 from recprofile.source import Source
 
@@ -62,6 +62,7 @@ def make_plan(source: Source, registry: Registry) -> Plan:
         tuple(b for b in baselines if ranks and same[b.id] is None),
         tuple(b.offer.pinned for b in baselines),
         positive=PositiveRule(rule.op, rule.threshold) if rule else None,
+        build=next((p.build for p in registry.plugins if p.namespace == BUILTIN), ""),
     )
     final = plan.final.id if plan.final else None
     compared = [one for b in baselines if ranks and (one := same[b.id] or b.id) != final]
@@ -99,14 +100,16 @@ def _drafts(source: Source, registry: Registry) -> tuple[list[Draft], dict[int, 
         ids.add(own)
         used.setdefault(own, index)
         component: Component[Params] | None = None
-        if stage is not None:
+        if verb is not None and use:
             try:
-                offers[index] = registry.find(stage.use, stage.verb, at)
+                offers[index] = registry.find(use, verb, at)
             except RecipeError as error:
                 problems += error.problems
             else:
-                component, found = _component(offers[index], stage, source, loc)
-                problems += found
+                made, found = _component(offers[index], verb, one.get("with", {}), source, loc)
+                # A misspelt 'with' has been said; what it would have held is not missing as well.
+                problems += found if stage or "with" in one else []
+                component = made if stage else None
         from_at = tuple(source.at((*loc, "from", n)) for n in range(len(stage.from_) if stage else 0))
         drafts.append(Draft(index, own, verb, use, at, stage, component, from_at))
     return drafts, offers, problems
@@ -115,13 +118,13 @@ def _drafts(source: Source, registry: Registry) -> tuple[list[Draft], dict[int, 
 def _meant(stage: object) -> tuple[str | None, str, str | None]:
     """Verb, component and id of a stage that has not the shape of one, as far as they can be told."""
     if not isinstance(stage, dict):
-        return None, "stage", None
+        return None, "", None
     verbs = [verb for verb in VERBS if verb in stage]
     use = stage[verbs[0]] if len(verbs) == 1 else None
     given = stage.get("id")
     return (
         verbs[0] if len(verbs) == 1 else None,
-        use if isinstance(use, str) else "stage",
+        use if isinstance(use, str) else "",
         given if isinstance(given, str) else None,
     )
 
@@ -136,21 +139,26 @@ def _id_problem(id: str, index: int, used: Mapping[str, int], source: Source) ->
     return None
 
 
-def _component(offer: Offer, stage: Stage, source: Source, loc: Loc) -> tuple[Component[Params] | None, list[Problem]]:
+def _component(
+    offer: Offer, verb: str, params: object, source: Source, loc: Loc
+) -> tuple[Component[Params] | None, list[Problem]]:
+    """The component of a stage with its parameters, or None and what is wrong with those."""
     model = offer.component.params_type
+    if not isinstance(params, dict):  # recipe_problems says so
+        return None, []
     try:
-        return offer.component(model.model_validate(stage.with_)), []
+        return offer.component(model.model_validate(params)), []
     except ValidationError as error:
         # 'with' left out: its missing parameters are shown at the component's name
-        prefix = (*loc, "with") if stage.with_ or source.at((*loc, "with")) != source.at(loc) else (*loc, stage.verb)
-        return None, problems_of(error, source, prefix, model)
+        has_with = source.reach((*loc, "with"))[1] == len(loc) + 1
+        return None, problems_of(error, source, (*loc, "with" if has_with else verb), model)
 
 
 def _free_id(verb: str, use: str, taken: Collection[str]) -> str:
     """An id for a stage that gives none: its component's own name, with a number where that is taken."""
     base = use.partition("@")[0].rpartition("/")[2]
-    if not base[:1].isalpha():
-        base = f"{verb}-{base}"
+    if not base[:1].isalpha():  # an id begins with a letter, a component's name need not
+        base = f"{verb}-{base}".rstrip("-")
     base = base[:MAX_ID]
     if base not in taken:
         return base

@@ -70,6 +70,7 @@ class Plan:
     baseline_uses: tuple[str, ...] = ()  # pinned names, those included that a stage of the recipe already is
     compared: tuple[str, ...] = ()  # stages and baselines that the final ranker is compared with
     positive: PositiveRule | None = None
+    build: str = ""  # of recprofile itself, see registry.Plugin
 
     def of(self, *verbs: str) -> tuple[PlannedStage, ...]:
         """The recipe's stages of these verbs, in order."""

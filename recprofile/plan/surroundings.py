@@ -6,9 +6,6 @@ the wrong shape is left to `recipe`.
 
 from __future__ import annotations
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion
-
 from recprofile.errors import Problem, Span, did_you_mean, quoted
 from recprofile.metrics import metric_problem
 from recprofile.registry import FIRST_PARTY, Plugin, Registry
@@ -61,6 +58,9 @@ def _requirements(source: Source, registry: Registry) -> list[Problem]:
 
 
 def _meets(plugin: Plugin, specifiers: str) -> bool:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - 40 ms that few recipes need
+    from packaging.version import InvalidVersion  # noqa: PLC0415 - as above
+
     try:
         return SpecifierSet(specifiers).contains(plugin.version, prereleases=True)
     except InvalidSpecifier:  # its shape is wrong, and has been said

@@ -20,7 +20,7 @@ def counts(data, **params):
 
 def test_only_positive_events_count():
     # i1: u1 5, u2 4; i2: u1 4, u2 5, u5 4; i3: u2, u3; i4: u3 5, u4 4 (u1's 1 is not positive); i5: u3, u4 (u5's 2 not)
-    assert counts(toy()) == [2, 3, 2, 2, 2, 0]
+    assert counts(toy()) == [2, 3, 2, 2, 2, -np.inf]
 
 
 def test_an_event_counts_half_after_one_half_life():
@@ -41,7 +41,7 @@ def test_everyone_is_known_and_a_new_history_gets_the_same_list():
     ranker = Popular(Popular.params_type()).fit(data, Inputs(), context())
     assert ranker.known_users().all()
     history = data.positives()[[0, 5]]
-    assert ranker.scores_of(history).tolist() == [[2, 3, 2, 2, 2, 0]] * 2
+    assert ranker.scores_of(history).tolist() == [[2, 3, 2, 2, 2, -np.inf]] * 2
 
 
 def test_time_is_needed_only_for_decay():
@@ -54,7 +54,7 @@ def test_decay_without_times_says_what_is_missing():
         counts(dataset([("a", "x")]), half_life_days=1)
 
 
-def test_nothing_positive_gives_zeros():
+def test_an_item_without_a_positive_event_is_not_ranked():
     nothing = toy().keep(users=np.array([False] * 5 + [True]))
-    assert counts(nothing, half_life_days=1) == [0] * 6
-    assert counts(nothing, weight="users") == [0] * 6
+    assert counts(nothing, half_life_days=1) == [-np.inf] * 6
+    assert counts(nothing, weight="users") == [-np.inf] * 6

@@ -43,7 +43,7 @@ class PopularParams(Params):
 
 @dataclass(frozen=True, eq=False)
 class PopularRanker(Ranker):
-    """Ranks everyone alike: `counts` float32 (n_items,)."""
+    """Ranks everyone alike: `counts` float32 (n_items,), -inf for an item without positive events."""
 
     counts: FloatArray
     n_users: int
@@ -69,7 +69,8 @@ class Popular(Recommender[PopularParams]):
     """Rank items by how many positive training events they have, the same for everyone.
 
     With `half_life_days` an event that is t days older than the last training event counts 2^(-t / half-life). An item
-    without positive events scores 0.
+    without positive events is not ranked: scored 0, such items would come in the order of their ids, which in many
+    catalogues tells their age or popularity, and a baseline must not live on that.
     """
 
     name = "popular"
@@ -97,6 +98,7 @@ class Popular(Recommender[PopularParams]):
         if half_life is not None and data.train.time is not None and len(item):
             value = np.exp2((time - data.train.time.max()) / (DAY * half_life))
         counts = np.bincount(item, weights=value, minlength=data.n_items).astype(np.float32)
+        counts[np.bincount(item, minlength=data.n_items) == 0] = -np.inf
         return PopularRanker(counts, data.n_users)
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
