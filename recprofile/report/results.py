@@ -189,7 +189,8 @@ def by_group(metrics: Mapping[str, Any]) -> list[View]:
     for column, groups in (main.get("groups") or {}).items():
         names = list(dict.fromkeys(m for g in groups.values() for m in g.get("metrics") or {}))
         first = name if name in names else next(iter(names), None)
-        scale = scale_of([_cell(g, first) for g in groups.values()] if first else [])
+        # The plot is a narrow column here: more than two labels would run into one another.
+        scale = scale_of([_cell(g, first) for g in groups.values()] if first else [], ticks=2)
         decimals = {m: places(_value(_cell(g, m)) for g in groups.values()) for m in names}
         views.append(
             {
@@ -245,9 +246,9 @@ def shown(cell: Mapping[str, Any], scale: Axis | None, decimals: int) -> View:
     }
 
 
-def scale_of(cells: Iterable[Mapping[str, Any]]) -> Axis | None:
+def scale_of(cells: Iterable[Mapping[str, Any]], *, ticks: int = 4) -> Axis | None:
     """The axis for numbers and their intervals."""
-    return axis([cell.get(part) for cell in cells for part in ("value", "low", "high")])
+    return axis([cell.get(part) for cell in cells for part in ("value", "low", "high")], ticks=ticks)
 
 
 def _cell(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
