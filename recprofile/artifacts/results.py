@@ -195,7 +195,9 @@ class Explanations:
     def frame(self) -> pl.DataFrame:
         """Evidence and sentences with outside ids, one row per part of a score."""
         joined = self.evidence.join(self.sentences, on=["user", "item"], how="full", coalesce=True)
-        joined = joined.sort("user", "item", "kind", pl.col("contribution").abs(), descending=[False] * 3 + [True])
+        joined = joined.sort(
+            "user", "item", "kind", pl.col("contribution").abs(), "source", descending=[False] * 3 + [True, False]
+        )
         return joined.with_columns(
             self.user_ids.outside(joined["user"].to_numpy()).alias("user"),
             self.item_ids.outside(joined["item"].to_numpy()).alias("item"),

@@ -199,7 +199,9 @@ def _why(shown: Shown, user: int) -> dict[int, dict[str, Any]]:
         .alias("label")
     )
     parts: dict[int, list[dict[str, Any]]] = {}
-    for part in evidence.sort("item", "kind", "contribution", descending=[False, True, True]).iter_rows(named=True):
+    for part in evidence.sort(
+        "item", "kind", "contribution", "source", descending=[False, True, True, False]
+    ).iter_rows(named=True):
         parts.setdefault(part["item"], []).append(
             {name: part[name] for name in ("kind", "source", "label")} | {"contribution": _short(part["contribution"])}
         )
