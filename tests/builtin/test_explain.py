@@ -10,7 +10,7 @@ from recprofile.builtin.explain.parts import at_entries, strongest
 from recprofile.builtin.recommend import Dot, Ease, ItemKnn, Popular
 from recprofile.builtin.recommend.linear import LinearRanker
 from recprofile.plugin import Block, Inputs, Profiles, Recommendations, RunError
-from recprofile.testing import ComponentTests, checkerboard, context, dataset, fused, toy
+from recprofile.testing import ExplainerTests, checkerboard, context, dataset, fused, toy
 
 
 def lists(data, ranker, *, k=3):
@@ -53,13 +53,9 @@ def two_blocks(data, *, taste_pooled):
     return Profiles(plot.users, plot.items, users, items, blocks, plot.known, plot.history)
 
 
-class TestEvidence(ComponentTests):
+class TestEvidence(ExplainerTests):
     component = Evidence
     examples = [{}, {"items": 1, "top": 1}, {"users": 2, "label": "title"}, {"users": None}]
-
-    def run(self, example, data):
-        ranker = ease(data)
-        return self.make(example).explain(lists(data, ranker), ranker, Inputs(), data, context()).pack()
 
 
 def by_hand():

@@ -3,7 +3,7 @@ import pytest
 
 from recprofile.builtin.rerank import Mmr
 from recprofile.plugin import Embeddings, Encoded, Inputs, Recommendations, RunError
-from recprofile.testing import ComponentTests, context, fused, toy
+from recprofile.testing import RerankerTests, context, fused, toy
 
 NAN = np.nan
 
@@ -22,13 +22,9 @@ def rerank(recs, vectors, **params):
     return Mmr(Mmr.params_type(**params)).rerank(recs, inputs, data, context())
 
 
-class TestMmr(ComponentTests):
+class TestMmr(RerankerTests):
     component = Mmr
     examples = [{}, {"relevance": 0.0}, {"relevance": 0.5, "candidates": 2}]
-
-    def run(self, example, data):
-        recs = lists(data, [[0, 1, 2, 3], [3, 2, -1, -1]], [[4, 3, 2, 1], [2, 1, NAN, NAN]])
-        return self.make(example).rerank(recs, Inputs(profiles=fused(data)), data, context()).pack()
 
 
 # i1 and i2 point the same way, i3 across; lengths do not matter to a cosine.
