@@ -13,6 +13,7 @@ from recprofile.artifacts import BoolArray, Dataset, FloatArray, IntArray, Recom
 from recprofile.artifacts.types import expect, expect_codes
 from recprofile.components import Ranker
 from recprofile.errors import ArtifactError, DataError
+from recprofile.executor import Executor, LocalExecutor
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 # are also the fastest: 100,000 lists of ten take 0.6 s of `top_k` in blocks of 8 MiB, and 0.8 s in blocks of 64 MiB.
 BLOCK_BYTES = 8 * 2**20
 
+LOCAL = LocalExecutor()
+
 RANKED, NO_HISTORY, NOT_IN_MODEL, NOTHING_TO_RANK = range(len(Recommendations.REASONS))
 
 
-def rank(
+def rank(  # noqa: PLR0913 - all but the first two by name, each a rule of the list
     ranker: Ranker,
     data: Dataset,
     *,
@@ -34,13 +37,14 @@ def rank(
     users: IntArray | None = None,
     block: int | None = None,
     progress: Callable[[int], None] | None = None,
+    executor: Executor = LOCAL,
 ) -> Recommendations:
     """The k best items of each user, best first; of equal scores the lower item code comes first.
 
     `candidates` bool (n_items,): the items that may be listed, None for all; `users` int32 codes, None for all;
     `exclude_seen` leaves out what a user has any training event on, positive or not. `block` users are scored at a
     time (None: as many as fit BLOCK_BYTES); lists do not depend on it as far as the ranker's scores do not.
-    `progress` is called with the number of users done since the last call.
+    Blocks run on `executor`; `progress` is called with the number of users done since the last call.
 
     A user whom the ranker does not know gets the most popular candidates, by positive training events, which are
     also the scores of that list; `reasons` says so ('no history', or 'not in model' where there is one). A list with
@@ -60,18 +64,21 @@ def rank(
 
     items = np.full((len(chosen), k), -1, np.int32)
     scores = np.full((len(chosen), k), np.nan, np.float32)
-    for by_ranker in (True, False):
-        rows = np.flatnonzero(known == by_ranker)
-        for start in range(0, len(rows), size):
-            at = rows[start : start + size]
-            who = chosen[at]
-            if by_ranker:
-                found = _checked_scores(ranker, data, who)
-            else:
-                found = np.broadcast_to(popularity, (len(who), data.n_items))
-            items[at], scores[at] = rules.best(found, who, k)
-            if progress is not None:
-                progress(len(at))
+
+    def best(rows: NDArray[np.int64]) -> tuple[IntArray, FloatArray]:
+        who = chosen[rows]
+        if known[rows[0]]:
+            found = _checked_scores(ranker, data, who)
+        else:
+            found = np.broadcast_to(popularity, (len(who), data.n_items))
+        return rules.best(found, who, k)
+
+    every = (np.flatnonzero(known), np.flatnonzero(~known))
+    blocks = [rows[start : start + size] for rows in every for start in range(0, len(rows), size)]
+    for rows, (block_items, block_scores) in zip(blocks, executor.map_blocks(best, blocks), strict=True):
+        items[rows], scores[rows] = block_items, block_scores
+        if progress is not None:
+            progress(len(rows))
 
     reasons = np.where(known, RANKED, np.where(data.cold_users()[chosen], NO_HISTORY, NOT_IN_MODEL)).astype(np.int8)
     reasons[items[:, 0] < 0] = NOTHING_TO_RANK

@@ -61,7 +61,7 @@ def test_a_table_gives_numbers_with_nan_and_points_at_text_by_row():
         table.numbers(["size"])
     assert "RP503 'big' in column 'size' is no number" in str(caught.value)
     assert "t.csv, row 9" in str(caught.value)
-    with pytest.raises(DataError, match="RP502 no column 'yaer' in t.csv") as caught:
+    with pytest.raises(DataError, match=r"RP502 no column 'yaer' in t\.csv") as caught:
         table.column("yaer")
     assert "did you mean 'year'?" in str(caught.value)
 
@@ -86,7 +86,7 @@ def test_events_of_unequal_length_or_type_are_refused():
     good = Interactions.empty()
     with pytest.raises(ArtifactError, match=r"Interactions.weight has shape \(1,\)"):
         replace(good, weight=np.ones(1, np.float32))
-    with pytest.raises(ArtifactError, match="Interactions.user is int64"):
+    with pytest.raises(ArtifactError, match=r"Interactions\.user is int64"):
         replace(good, user=np.zeros(0, np.int64))
 
 
@@ -123,7 +123,8 @@ def test_keeping_some_users_and_items_closes_codes_up_everywhere():
     assert kept.users.ids.ids.to_list() == ["u1", "u3", "u4", "u5", "u6"]
     assert kept.items.ids.ids.to_list() == ["i2", "i3", "i4", "i5", "i6"]
     pairs = set(zip(kept.users.ids.outside(kept.train.user), kept.items.ids.outside(kept.train.item), strict=True))
-    assert pairs == {("u1", "i2"), ("u1", "i4"), ("u3", "i3"), ("u3", "i4"), ("u3", "i5"), ("u4", "i4"), ("u4", "i5"), ("u5", "i2"), ("u5", "i5")}  # fmt: skip
+    left = {"u1": ["i2", "i4"], "u3": ["i3", "i4", "i5"], "u4": ["i4", "i5"], "u5": ["i2", "i5"]}
+    assert pairs == {(user, item) for user, items in left.items() for item in items}
     assert len(kept.held) == len(kept.train)
     assert kept.items.column("title").to_list()[0] == "red moon"
 
@@ -241,5 +242,5 @@ def test_profiles_from_the_disk_keep_their_pools(tmp_path):
 
 
 def test_evidence_of_the_wrong_shape_is_refused():
-    with pytest.raises(ArtifactError, match="Explanations.evidence has the columns"):
+    with pytest.raises(ArtifactError, match=r"Explanations\.evidence has the columns"):
         Explanations(ids("u"), ids("a"), pl.DataFrame({"user": [1]}), pl.DataFrame(schema=SENTENCE_SCHEMA))

@@ -17,8 +17,8 @@ import recprofile
 from recprofile.engine import Settings, run_plan
 from recprofile.errors import DataError, RecipeError, RunError
 from recprofile.plan import make_plan
-from recprofile.plugin import CheckResult, Embeddings, Encoder, Field, Params, hookimpl
 from recprofile.plugin import Check as CheckKind
+from recprofile.plugin import CheckResult, Embeddings, Encoder, Field, Params, hookimpl
 from recprofile.registry import make_registry
 from recprofile.runs import Run
 from recprofile.source import read_source
@@ -31,10 +31,12 @@ RATINGS = "user,item,weight,time\n" + "".join(
     for i in range(12)
     if (n + i) % 3 != 0
 )
-ITEMS = "id,title,genre,year\n" + "".join(f"{i},{t},{g},{1990 + i}\n" for i, (t, g) in enumerate(
-    [("red moon", "sf"), ("red sun", "sf"), ("blue sea", "doc"), ("sea life", "doc"), ("moon base", "sf"), ("old town", "doc"),
-     ("new town", "doc"), ("sun rise", "sf"), ("deep sea", "doc"), ("far moon", "sf"), ("lost town", "doc"), ("night sun", "sf")]
-))  # fmt: skip
+TITLES = (
+    "red moon|red sun|blue sea|sea life|moon base|old town|new town|sun rise|deep sea|far moon|lost town|night sun"
+).split("|")
+ITEMS = "id,title,genre,year\n" + "".join(
+    f"{i},{title},{'sf' if 'moon' in title or 'sun' in title else 'doc'},{1990 + i}\n" for i, title in enumerate(TITLES)
+)
 PEOPLE = "id,gender\n" + "".join(f"{u},{'FM'[n % 2]}\n" for n, u in enumerate(USERS))
 RECIPE = """\
 recipe: 1
@@ -133,7 +135,7 @@ def registry(monkeypatch):
     Fake.ran = 0
 
     class Point(EntryPoint):
-        dist = SimpleNamespace(name="recprofile-fake", version="1.0")
+        dist = SimpleNamespace(name="recprofile-fake", version="1.0", read_text=lambda _: None)
 
     mine = EntryPoint("builtin", "recprofile.builtin", "recprofile")
     return make_registry([mine, Point("fake", "fake_plugin", "recprofile")])
@@ -305,7 +307,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(box, registry):
     edit(
         box,
         "  - fuse: mean-history",
-        "  - encode: fake/fake\n    id: fake\n    with: {do: interrupt}\n  - fuse: mean-history\n    from: [plot, fake]",
+        "  - {encode: fake/fake, id: fake, with: {do: interrupt}}\n  - fuse: mean-history\n    from: [plot, fake]",
     )
     with pytest.raises(KeyboardInterrupt):
         run(box, registry)
@@ -491,7 +493,9 @@ def test_killed_with_sigkill_a_run_goes_on_and_equals_an_undisturbed_one(box, tm
     edit(
         box,
         "  - recommend: dot",
-        "  - encode: als\n    id: slow\n    with: {dim: 2, epochs: 400}\n  - fuse: concat\n    id: both\n    from: [plot, slow]\n  - recommend: dot\n    from: both",
+        "  - {encode: als, id: slow, with: {dim: 2, epochs: 400}}\n"
+        "  - {fuse: concat, id: both, from: [plot, slow]}\n"
+        "  - {recommend: dot, from: both}",
     )
     env = {**os.environ, "RECPROFILE_CACHE": str(tmp_path / "killed")}
     command = [sys.executable, "-m", "recprofile", "run", "r.yaml", "--out", "killed"]

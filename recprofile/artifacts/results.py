@@ -173,8 +173,8 @@ class Explanations:
     item's outside id, or the block's name), label (what a person reads), contribution (signed, in units of the score).
     `sentences` has one row per pair: sentence, counterfactual (what would have to be gone for the item to drop out of
     the list; null where none was found), basis ('model': parts of the recommender's own score; 'profile': similarity in
-    the profile, told after the fact of a recommender that gives no evidence; 'fallback': the list is not the user's own,
-    and there is no evidence).
+    the profile, told after the fact of a recommender that gives no evidence; 'fallback': the list is not the user's
+    own, and there is no evidence).
     """
 
     user_ids: IdMap

@@ -15,7 +15,7 @@ def unit_rows(rows: FloatArray) -> FloatArray:
 
 def row_lengths(rows: FloatArray) -> FloatArray:
     """Euclidean length of each row, (n,) float32."""
-    lengths: FloatArray = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    lengths: FloatArray = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     return lengths
 
 

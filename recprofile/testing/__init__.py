@@ -18,6 +18,7 @@ from recprofile.testing.kinds import (
     ExplainerTests,
     FuserTests,
     PreprocessorTests,
+    ProfileRanker,
     RecommenderTests,
     RerankerTests,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "ExplainerTests",
     "FuserTests",
     "PreprocessorTests",
+    "ProfileRanker",
     "RecommenderTests",
     "RerankerTests",
     "checkerboard",
