@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from recprofile.artifacts import Pack, load_pack, save_pack
+from recprofile.assets.fingerprints import sha256 as sha256_of
 from recprofile.assets.store import place_entry, read_entry, temporary_folder
+
+RECORD = "record.json"
 
 
 @dataclass(frozen=True)
@@ -48,15 +53,25 @@ class StageCache:
             if folder.is_dir():
                 self._tell(f"the result of a stage {wrong}; it is computed again")
             return None
-        stored = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-        stored["warnings"] = tuple(stored["warnings"])
-        return load_pack(folder), Record(**stored)
+        _touch(folder)
+        return load_pack(folder), _record(folder)
 
-    def record(self, key: str) -> Record:
-        """What the making of an entry said and cost; only for a key that `has`."""
-        stored = json.loads((self._folder / key / "record.json").read_text(encoding="utf-8"))
-        stored["warnings"] = tuple(stored["warnings"])
-        return Record(**stored)
+    def record(self, key: str) -> Record | None:
+        """What the making of an entry said and cost; None when there is none, or a damaged one (told).
+
+        Sizes are compared, and the contents of the record.
+        """
+        folder = self._folder / key
+        entry, wrong = read_entry(folder, contents=False)
+        if entry is not None:
+            with suppress(OSError, KeyError):
+                if sha256_of(folder / RECORD) == entry.files[RECORD].sha256:
+                    _touch(folder)
+                    return _record(folder)
+            wrong = f"is damaged in the cache: the checksum of '{RECORD}' differs"
+        if folder.is_dir():
+            self._tell(f"the result of a stage {wrong}; it is computed again")
+        return None
 
     def put(self, key: str, pack: Pack, record: Record) -> None:
         """Keep a result: written to a temporary folder, then renamed. Raises RP606 when it cannot be written."""
@@ -65,5 +80,16 @@ class StageCache:
             inside = built / "entry"
             inside.mkdir()
             save_pack(pack, inside)
-            (inside / "record.json").write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
+            (inside / RECORD).write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
             place_entry(inside, folder, {"key": key})
+
+
+def _record(folder: Path) -> Record:
+    stored = json.loads((folder / RECORD).read_bytes())
+    return Record(**{**stored, "warnings": tuple(stored["warnings"])})
+
+
+def _touch(folder: Path) -> None:
+    """Its time of change is when it was last used, which `cache prune` goes by."""
+    with suppress(OSError):  # a cache that is only read, or a folder that was removed meanwhile
+        os.utime(folder)

@@ -5,7 +5,7 @@ Read in this order: `pack` (how an artifact lies on disk), `tables` (ids and att
 """
 
 from recprofile.artifacts.interactions import Dataset, Interactions, PositiveRule
-from recprofile.artifacts.pack import Pack, load_pack, save_pack
+from recprofile.artifacts.pack import Pack, load_pack, save_pack, save_table
 from recprofile.artifacts.results import CheckResult, Explanations, Measure, Recommendations
 from recprofile.artifacts.tables import IdMap, Table
 from recprofile.artifacts.types import BoolArray, FloatArray, IntArray
@@ -31,4 +31,5 @@ __all__ = [
     "Table",
     "load_pack",
     "save_pack",
+    "save_table",
 ]

@@ -70,23 +70,39 @@ def save_pack(pack: Pack, folder: Path) -> None:
     arrays = {name: np.ascontiguousarray(array) for name, array in pack.arrays.items()}
     try:
         save_file(arrays, folder / "arrays.safetensors")
-        for name, table in pack.tables.items():
-            table.write_parquet(folder / f"{name}.parquet")
-    except (SafetensorError, pl.exceptions.ComputeError) as error:
-        # Both libraries hide the operating system's error; what a caller must tell apart is a full disk.
-        full = "no space left" in str(error).lower()
-        raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(folder)) from error
+    except SafetensorError as error:
+        raise _os_error(error, folder) from error
+    for name, table in pack.tables.items():
+        save_table(table, folder / f"{name}.parquet")
     values = {"values": dict(pack.values), "tables": sorted(pack.tables)}
     (folder / "values.json").write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
+def save_table(table: pl.DataFrame, path: Path) -> None:
+    """Write a table as Parquet; raises OSError."""
+    try:
+        table.write_parquet(path)
+    except pl.exceptions.ComputeError as error:
+        raise _os_error(error, path) from error
+
+
+def _os_error(error: Exception, path: Path) -> OSError:
+    """The operating system's error that safetensors and polars hide; what a caller must tell apart is a full disk."""
+    full = "no space left" in str(error).lower()
+    return OSError(errno.ENOSPC if full else errno.EIO, str(error), str(path))
+
+
 def load_pack(folder: Path) -> Pack:
     """Read a Pack; OSError or ValueError when a part is missing or damaged."""
+    from safetensors import SafetensorError  # noqa: PLC0415 - as above
     from safetensors.numpy import load_file  # noqa: PLC0415 - as above
 
-    stored = json.loads((folder / "values.json").read_text(encoding="utf-8"))
-    tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in stored["tables"]}
-    return Pack(load_file(folder / "arrays.safetensors"), tables, stored["values"])
+    try:
+        stored = json.loads((folder / "values.json").read_bytes())
+        tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in stored["tables"]}
+        return Pack(load_file(folder / "arrays.safetensors"), tables, stored["values"])
+    except (SafetensorError, pl.exceptions.PolarsError, KeyError, TypeError) as error:
+        raise ValueError(str(error)) from error
 
 
 def pack_csr(matrix: csr_array) -> Pack:

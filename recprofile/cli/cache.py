@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from recprofile.cli.terminal import console, table
+from recprofile.cli.terminal import console, errors_console, json_out, table
 
-# Folders of the cache by what is in them; an entry of each is one folder or file below it.
-FOLDERS = {
-    "results of stages": "stages",
-    "encoded inputs": "inputs",
-    "packages": "assets/packages",
-    "data sets": "assets/datasets",
+# Kinds of things kept, with the folder that they lie in, and the names that recprofile gives them there. Whatever else
+# somebody put there is not ours: it is neither counted nor removed.
+HASH = "[0-9a-f]{64}"
+KINDS = {
+    "results of stages": ("stages", HASH),
+    "encoded texts": ("inputs/hf-text", "[0-9a-f]{32}"),
+    "packages": ("assets/packages", ".+-.+"),
+    "data sets": ("assets/datasets", ".+"),
+    "fingerprints": ("assets/fingerprints", r"[0-9a-f]{32}\.json"),
 }
+RESULTS = ("results of stages", "encoded texts")  # made on this machine, and made again by running
+ABANDONED = r"\.new-.+"  # what a process builds; one that is a day old was left by a process that was killed
+A_DAY = 86_400  # seconds
 HELP = """What is kept between runs: list it, prune it, clear it.
 
 Example:
@@ -35,7 +44,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="cache")
 
 
-def list_cache() -> None:
+def list_cache(json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False) -> None:
     """Say where the cache lies, and how much of what is in it.
 
     Example:
@@ -45,12 +54,17 @@ def list_cache() -> None:
     from recprofile.assets import cache_root
 
     root = cache_root()
-    rows = []
-    for what, folder in FOLDERS.items():
-        entries = _entries(root / folder)
-        rows.append((what, str(len(entries)), f"{sum(map(_size, entries)) / 1e6:,.1f} MB"))
-    console().print(f"cache: {root}", soft_wrap=True)
-    console().print(table(("what", "entries", "size"), rows, right=(1, 2)))
+    found = {what: [_size(entry) for entry in _entries(root, what)] for what in KINDS}
+    if json:
+        kinds = {what: {"entries": len(sizes), "bytes": sum(sizes)} for what, sizes in found.items()}
+        json_out({"cache": str(root), "kinds": kinds})
+        return
+    console().print(f"cache: {root}", markup=False)
+    rows = [(what, f"{len(sizes):,}", f"{sum(sizes) / 1e6:,.1f} MB") for what, sizes in found.items() if sizes]
+    if rows:
+        console().print(table(("what", "entries", "size"), rows, right=(1, 2)))
+    else:
+        console().print("nothing is in it")
 
 
 def prune(
@@ -66,9 +80,8 @@ def prune(
     """
     from recprofile.assets import cache_root
 
-    limit = time.time() - days * 86_400
-    old = [e for e in _entries(cache_root() / "stages") if e.stat().st_mtime < limit]
-    _remove(old)
+    limit = time.time() - days * A_DAY
+    _remove([entry for entry in _entries(cache_root(), "results of stages") if _used(entry) < limit])
 
 
 def clear(
@@ -82,24 +95,84 @@ def clear(
     """
     from recprofile.assets import cache_root
 
-    folders = list(FOLDERS.values()) if everything else ["stages", "inputs"]
-    _remove([entry for folder in folders for entry in _entries(cache_root() / folder)])
+    _remove([entry for what in (KINDS if everything else RESULTS) for entry in _entries(cache_root(), what)])
 
 
-def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def _entries(root: Path, what: str) -> list[Path]:
+    """Entries of a kind, and what was left half-made long ago; links are not followed."""
+    folder, ours = KINDS[what]
+    long_ago = time.time() - A_DAY
+    return [
+        entry
+        for entry in _inside(root / folder)
+        if not entry.is_symlink()
+        and (
+            _used(entry) < long_ago
+            if re.fullmatch(ABANDONED, entry.name)
+            else re.fullmatch(ours, entry.name) is not None and _is_whole(entry, what)
+        )
+    ]
+
+
+def _is_whole(entry: Path, what: str) -> bool:
+    """Whether an entry is of the form of its kind, and not merely of a like name."""
+    from recprofile.assets.store import MANIFEST
+
+    if what == "fingerprints":
+        return entry.is_file()
+    if what == "encoded texts":
+        return entry.is_dir() and all(re.fullmatch(rf"{HASH}\.parquet|\..+", file.name) for file in _inside(entry))
+    return (entry / MANIFEST).is_file()
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):  # nothing was kept yet, or it is removed at this moment
+        return []
+
+
+def _files(entry: Path) -> Iterator[Path]:
+    """Files of an entry: what it holds may be removed while this goes on."""
+    if entry.is_symlink() or not entry.is_dir():
+        yield entry
+        return
+    for inner in _inside(entry):
+        yield from _files(inner)
 
 
 def _size(entry: Path) -> int:
-    files = entry.rglob("*") if entry.is_dir() else [entry]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    size = 0
+    for file in _files(entry):
+        with suppress(OSError):
+            size += file.lstat().st_size
+    return size
+
+
+def _used(entry: Path) -> float:
+    """When an entry was last used, in seconds since 1970: the latest change of it or of a file in it."""
+    times = [0.0]
+    for file in (entry, *_files(entry)):
+        with suppress(OSError):
+            times.append(file.lstat().st_mtime)
+    return max(times)
 
 
 def _remove(entries: list[Path]) -> None:
-    freed = sum(map(_size, entries))
+    removed, freed = 0, 0
     for entry in entries:
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-    console().print(f"removed {len(entries)} entries, {freed / 1e6:,.1f} MB")
+        size = _size(entry)
+        try:
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        except FileNotFoundError:  # somebody else removed it
+            continue
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            errors_console().print(f"not removed: {error.filename or entry}: {why}", markup=False)
+            continue
+        removed, freed = removed + 1, freed + size
+    what = "entry" if removed == 1 else "entries"
+    console().print(f"removed {removed} {what}, {freed / 1e6:,.1f} MB")

@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 
 from recprofile.assets import Source
-from recprofile.cli.terminal import TerminalObserver, console, json_out, print_indented, table
+from recprofile.cli.progress import TerminalObserver
+from recprofile.cli.terminal import console, json_out, print_indented, table
 
 HELP = """Known data sets and models: list them, fetch them.
 
@@ -93,9 +94,9 @@ def fetch(
         for name in names:
             if "://" in name:
                 found = resolve(name, base=Path.cwd(), progress=progress, schemes=schemes)
-                console().print(f"{name}: {found.path}", soft_wrap=True)
+                console().print(f"{name}: {found.path}", markup=False)
             else:
                 for part, path in fetch_dataset(name, progress=progress).items():
-                    console().print(f"dataset://{name}/{part}: {path}", soft_wrap=True)
+                    console().print(f"dataset://{name}/{part}: {path}", markup=False)
     finally:
         observer.close()

@@ -131,7 +131,7 @@ def describe(
         if not fields:
             out.print("It has no parameters.")
         for name, takes, default, what in fields:
-            out.print(f"[bold]{name}[/bold]  {escape(takes)}; {escape(default)}")
+            out.print(f"[bold]{name}[/bold]  {escape(takes)}; {escape(default)}", soft_wrap=False)
             print_indented(what)
 
 

@@ -6,16 +6,19 @@ import os
 import sys
 import traceback
 from functools import cache
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from recprofile.cli import cache as cached
 from recprofile.cli import data, look, results, run
 from recprofile.cli.help import usage_error, worded
 from recprofile.cli.terminal import errors_console, print_lines, print_problems
-from recprofile.errors import Problem, RecprofileError
+from recprofile.errors import Problem, RecipeError, RecprofileError
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context  # typer gives its own click no public name
 
 PROGRAM = "recprofile"
 WRONG = 2
@@ -23,8 +26,46 @@ FAILED = 4
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # what a shell says of any program whose reader went away
 
+
+class Commands(TyperGroup):
+    """The commands of this package, and those of plugins, which are looked for where no own one has the name."""
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        """A command by its name."""
+        return super().get_command(ctx, cmd_name) or _further(cmd_name)
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        """Names for the help: our own in their order, then those of plugins."""
+        from recprofile.registry import make_registry
+
+        own = super().list_commands(ctx)
+        try:
+            further = {command.name for command in make_registry().commands}
+        except RecipeError:  # told by every command that needs the plugins
+            further = set()
+        return [*own, *sorted(further - set(own))]
+
+
+def _further(name: str) -> TyperCommand | None:
+    """The command of that name which a plugin offers."""
+    from recprofile.registry import make_registry
+
+    found = [command for command in make_registry().commands if command.name == name]
+    if not found:
+        return None
+    if len(found) > 1:
+        both = " and ".join(f"{c.plugin.distribution} {c.plugin.version}" for c in found)
+        raise RecipeError.of("RP307", f"the command '{name}' is offered by {both}", help=["uninstall one of them"])
+    alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+    alone.command(name)(found[0].function)
+    made = typer.main.get_command(alone)
+    assert isinstance(made, TyperCommand)
+    return worded(made)
+
+
 app = typer.Typer(
     name=PROGRAM,
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: its lines are what a person copies
@@ -107,7 +148,9 @@ def _status(arguments: list[str] | None) -> int:
     except typer.Exit as leaving:
         return leaving.exit_code
     except typer.TyperException as error:
-        if not _is_help(error):
+        if _is_help(error):
+            typer.echo(error.format_message())
+        else:
             print_lines(usage_error(error, PROGRAM))
         return WRONG
     except (KeyboardInterrupt, typer.Abort):
@@ -126,7 +169,7 @@ def _status(arguments: list[str] | None) -> int:
 
 
 def _is_help(error: typer.TyperException) -> bool:
-    """Whether typer has just printed the help of a command that was given no arguments."""
+    """Whether this only says that a command was given no arguments; its message is then the command's help."""
     return type(error).__name__ == "NoArgsIsHelpError"
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from recprofile.cli.terminal import console, json_out, table
+from recprofile.cli import profile
+from recprofile.cli.terminal import console, json_out
 
 if TYPE_CHECKING:
-    from recprofile.artifacts import Profiles
     from recprofile.runs import Run
 
 RunOption = Annotated[
@@ -33,22 +35,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(report)
 
 
-def open_run(given: Path | None) -> Run:
-    """The run that an option names: a run folder, a recipe, or the newest run below the working folder."""
-    from recprofile.runs import Run
-
-    if given is None:
-        return Run.newest(Path("runs"))
-    if given.suffix in (".yaml", ".yml") and given.is_file():
-        from recprofile.recipe import load_recipe
-        from recprofile.source import read_source
-
-        source = read_source(given, check_env=False)
-        recipe = load_recipe(source)
-        return Run.open(source.folder(("out",)) / (recipe.out or f"runs/{recipe.name or given.stem}"))
-    return Run.open(given)
-
-
 def show(user: User, run: RunOption = None, json: Json = False) -> None:
     """Show what a run's profile holds of a user: blocks with their weights, and the history they rest on.
 
@@ -56,40 +42,13 @@ def show(user: User, run: RunOption = None, json: Json = False) -> None:
 
         recprofile profile show 42 --run recipes/quickstart.yaml
     """
-    opened = open_run(run)
-    profiles = opened.profiles()
-    code = _user_code(profiles, user, opened)
-    blocks = _blocks(profiles, code)
-    history = _history(profiles, code, _labels(opened))
-    facts = {
-        "user": user,
-        "run": str(opened.folder),
-        "known": bool(profiles.known[code]),
-        "as_of": _moment(profiles.asof),
-        "made": opened.manifest["started"],
-        "recipe": opened.manifest["recipe_file"],
-        "dimensions": profiles.dim,
-        "blocks": blocks,
-        "history": history,
-    }
+    from recprofile.runs import find_run
+
+    card = profile.card_of(find_run(run), user)
     if json:
-        json_out(facts)
-        return
-    out = console()
-    out.print(
-        f"[bold]user {user}[/bold]  of {opened.folder}, made {facts['made']} from {facts['recipe']}", soft_wrap=True
-    )
-    if not facts["known"]:
-        out.print("Nothing is known of this user: no event that the profile is made of. They get the fall-back list.")
-        return
-    last = f"; last event taken in: {facts['as_of']}" if facts["as_of"] else ""
-    out.print(f"{profiles.dim} dimensions in {len(blocks)} blocks{last}")
-    rows = [(b["name"], str(b["dimensions"]), f"{b['weight']:.2f}", f"{b['norm']:.3f}", b["from"]) for b in blocks]
-    out.print(table(("block", "dim", "weight", "norm", "made from"), rows, right=(1, 2, 3)))
-    if history:
-        out.print("\nhistory that weighs most in it")
-        lines = [(str(h["item"]), h["label"] or "", f"{h['weight']:.3f}") for h in history]
-        out.print(table(("item", "", "weight"), lines, right=(2,)))
+        json_out(card)
+    else:
+        profile.print_card(card)
 
 
 def recommend(
@@ -104,30 +63,14 @@ def recommend(
 
         recprofile recommend 42 --run recipes/quickstart.yaml -k 5
     """
-    import polars as pl
+    from recprofile.runs import find_run
 
-    from recprofile.errors import RunError, did_you_mean
-
-    opened = open_run(run)
-    recs = opened.table("recommendations.parquet")
-    mine = recs.filter(pl.col("user").cast(pl.String) == user).sort("rank")
-    if mine.is_empty():
-        known = recs["user"].unique().cast(pl.String).to_list()
-        helps = did_you_mean(user, known, label="users", most=8)
-        raise RunError.of("RP607", f"no recommendations for the user '{user}' in '{opened.folder}'", help=helps)
-    mine = mine.head(k or mine.height)
-    said = _sentences(opened, user)
-    labels = _labels(opened)
-    rows = [
-        {**row, "label": labels.get(str(row["item"])), "because": said.get(str(row["item"]))} for row in mine.to_dicts()
-    ]
+    opened = find_run(run)
+    rows = _recommendations(opened, user, k)
     if json:
         json_out(rows)
-        return
-    if mine["reason"][0] != "ranked":
-        console().print(f"fall-back list: {mine['reason'][0]}")
-    cells = [(str(r["rank"]), str(r["item"]), r["label"] or "", f"{r['score']:.4g}", r["because"] or "") for r in rows]
-    console().print(table(("", "item", "", "score", "because"), cells, right=(0, 3)))
+    else:
+        _print_recommendations(opened, user, rows)
 
 
 def report(
@@ -145,75 +88,80 @@ def report(
         recprofile report recipes/quickstart.yaml
     """
     from recprofile.report import render_report
+    from recprofile.runs import find_run
 
-    opened = open_run(run)
-    page = opened.folder / "report.html"
-    page.write_text(render_report(opened.json("report.json")), encoding="utf-8")
-    console().print(f"report: {page}", soft_wrap=True)
-
-
-def _user_code(profiles: Profiles, user: str, run: Run) -> int:
-    from recprofile.errors import RunError, did_you_mean
-
-    code = int(profiles.users.codes([user])[0])
-    if code < 0:
-        known = profiles.users.ids.cast(str).to_list()
-        raise RunError.of(
-            "RP607", f"no user '{user}' in '{run.folder}'", help=did_you_mean(user, known, label="users", most=8)
-        )
-    return code
+    opened = find_run(run)
+    page = opened.replace("report.html", render_report(opened.json("report.json")))
+    console().print(f"report: {escape(str(page))}")
+    console().print(f"open it in a browser: {escape(page.resolve().as_uri())}")
 
 
-def _blocks(profiles: Profiles, code: int) -> list[dict[str, Any]]:
-    import numpy as np
+def _recommendations(run: Run, user: str, k: int | None) -> list[dict[str, Any]]:
+    """A user's list with names and reasons; raises RP607 for a user without one."""
+    import polars as pl
 
-    vector = profiles.user_vectors[code]
+    from recprofile.runs import unknown_user
+
+    name = "recommendations.parquet"
+    mine = run.table(name, user=user).sort("rank")
+    if mine.is_empty():
+        raise unknown_user(user, run.table(name, columns=["user"])["user"].unique().sort(), run)
+    said: Mapping[str, Any] = {}
+    if (run.folder / "explanations.parquet").is_file():
+        why = run.table("explanations.parquet", user=user).drop_nulls("sentence")
+        why = why.unique("item", keep="first", maintain_order=True).with_columns(pl.col("item").cast(pl.String))
+        said = {row["item"]: row for row in why.iter_rows(named=True)}
+    labels = run.item_names()
+    nothing: Mapping[str, Any] = {}
     return [
         {
-            "name": block.name,
-            "dimensions": block.stop - block.start,
-            "weight": block.weight,
-            "norm": float(np.linalg.norm(vector[block.start : block.stop])),
-            "from": "history" if block.pool is not None else "the encoder's own user vectors",
+            **row,
+            "label": labels.get(str(row["item"])),
+            "because": said.get(str(row["item"]), nothing).get("sentence"),
+            "counterfactual": said.get(str(row["item"]), nothing).get("counterfactual"),
+            "basis": said.get(str(row["item"]), nothing).get("basis"),
         }
-        for block in profiles.blocks
+        for row in mine.head(k or mine.height).iter_rows(named=True)
     ]
 
 
-def _history(profiles: Profiles, code: int, labels: Mapping[str, str], most: int = 15) -> list[dict[str, Any]]:
-    import numpy as np
+def _print_recommendations(run: Run, user: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    from recprofile.report.people import FALLBACKS
+    from recprofile.report.words import number, places
 
-    if profiles.history is None:
-        return []
-    row = profiles.history[[code]].tocsr()
-    order = np.argsort(-row.data, kind="stable")[:most]
-    items = profiles.items.outside(row.indices[order].astype(np.int32))
-    weights = row.data[order].tolist()
-    return [{"item": i, "label": labels.get(str(i)), "weight": w} for i, w in zip(items, weights, strict=True)]
-
-
-def _moment(seconds: int | None) -> str | None:
-    from datetime import UTC, datetime
-
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-def _sentences(run: Run, user: str) -> dict[str, str]:
-    import polars as pl
-
-    from recprofile.errors import RunError
-
-    try:
-        frame = run.table("explanations.parquet")
-    except RunError:  # the recipe explains nothing
-        return {}
-    mine = frame.filter(pl.col("user").cast(pl.String) == user).drop_nulls("sentence")
-    return dict(zip(mine["item"].cast(pl.String), mine["sentence"], strict=True))
+    out = console()
+    out.print(f"[bold]user {escape(user)}[/bold]  from {escape(str(run.folder))}")
+    if (reason := rows[0]["reason"]) != "ranked":
+        out.print(f"[yellow]fall-back[/yellow]: {escape(FALLBACKS.get(reason, reason))}", soft_wrap=not out.is_terminal)
+    decimals = places(row["score"] for row in rows)
+    scores = [number(row["score"], decimals) for row in rows]
+    ranks = max(len(str(row["rank"])) for row in rows)
+    indent, wide = " " * (ranks + 2), max(map(len, scores))
+    room = max(16, out.width - len(indent) - wide - 2)
+    for row, score in zip(rows, scores, strict=True):
+        first, *more = textwrap.wrap(_named(row), room, break_on_hyphens=False) or [""]
+        out.print(f"{row['rank']:>{ranks}}  {first:<{room}}  {score:>{wide}}".rstrip(), markup=False, style="bold")
+        for line in more:
+            out.print(f"{indent}{line}", markup=False, style="bold")
+        for text in (row["because"], row["counterfactual"]):
+            if text and row["basis"] != "fallback":
+                _print_reason(text, indent)
+    if any(row["basis"] == "profile" for row in rows):
+        told = "told after the fact: similarity in the profile, not the recommender's own score"
+        out.print(f"[dim]{told}[/dim]", soft_wrap=not out.is_terminal)
 
 
-def _labels(run: Run) -> dict[str, str]:
-    """What a person reads for an item, where that is more than its id."""
-    import polars as pl
+def _named(row: Mapping[str, Any]) -> str:
+    return f"{row['label']} ({row['item']})" if row["label"] else str(row["item"])
 
-    table = run.table("items.parquet").with_columns(pl.col("item").cast(pl.String))
-    return dict(table.filter(pl.col("item") != pl.col("name")).iter_rows())
+
+def _print_reason(text: str, indent: str) -> None:
+    lines = textwrap.wrap(
+        text,
+        max(20, console().width),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    console().print("\n".join(lines), markup=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,9 @@ import typer
 from rich.markup import escape
 
 from recprofile.api import planned
-from recprofile.cli.terminal import TerminalObserver, console, duration, errors_console, json_out, table
+from recprofile.cli.progress import TerminalObserver
+from recprofile.cli.summary import print_summary
+from recprofile.cli.terminal import console, errors_console, json_out, table
 from recprofile.errors import quoted
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 PATTERN_DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
 GATE_DID_NOT_HOLD = 1
-SHOWN_METRICS = 4  # what fits into 80 columns; the report has all
 
 
 def _device(given: str | None) -> str | None:
@@ -93,14 +94,22 @@ def run(
         fresh=fresh,
         command=shlex.join(["recprofile", *sys.argv[1:]]),
     )
+    # With --json nothing else may reach standard output, whatever a component prints.
     try:
-        result = run_plan(made, registry, settings)
+        with redirect_stdout(sys.stderr) if json else nullcontext():
+            observer.watch("looking at the files")
+            result = run_plan(made, registry, settings)
+    except KeyboardInterrupt:
+        observer.close()
+        if observer.stages:
+            errors_console().print(f"{observer.finished} of {observer.stages} stages are done and in the cache")
+        raise
     finally:
         observer.close()
     if json:
         json_out(_result_json(result))
     else:
-        _print_result(result, quiet=quiet)
+        print_summary(result, quiet=quiet)
     if not result.passed:
         raise typer.Exit(GATE_DID_NOT_HOLD)
 
@@ -179,42 +188,3 @@ def _result_json(result: RunResult) -> dict[str, Any]:
         "metrics": result.metrics,
         "checks": list(result.checks),
     }
-
-
-def _print_result(result: RunResult, *, quiet: bool) -> None:
-    for text in result.warnings:
-        errors_console().print(f"[yellow]warning[/yellow] {escape(text)}")
-    if not quiet:
-        _print_metrics(result.metrics)
-        for check in result.checks:
-            word = {True: "holds", False: "does not hold", None: "no verdict"}[check["passed"]]
-            colour = {True: "green", False: "red", None: "yellow"}[check["passed"]]
-            console().print(f"check {check['id']}: [{colour}]{word}[/{colour}]; {escape(check['summary'])}")
-        done = "nothing to compute: the run folder is up to date" if result.unchanged else (
-            f"{len(result.computed)} computed, {len(result.cached)} from the cache, in {duration(result.seconds)}"
-        )  # fmt: skip
-        console().print(done)
-    console().print(f"report: {escape(str(result.out / 'report.html'))}")
-
-
-def _print_metrics(metrics: Mapping[str, Any]) -> None:
-    rankers = metrics.get("rankers", [])
-    if not rankers:
-        return
-    names = [n for n in rankers[0]["metrics"] if rankers[0]["metrics"][n]["low"] is not None][:SHOWN_METRICS]
-    rows = []
-    for ranker in rankers:
-        after = f" + {ranker['after']}" if ranker["after"] else ""
-        cells = [_interval(ranker["metrics"].get(name)) for name in names]
-        rows.append((ranker["id"].removeprefix("baseline-") + after, ranker["role"], *cells))
-    console().print(table(("recommender", "role", *names), rows, right=range(2, 2 + len(names))))
-    sure = f"{metrics['confidence']:.0%} interval over users" if metrics.get("resamples") else "no intervals"
-    console().print(f"{metrics['users']:,} users judged; ± is half of the {sure}")
-
-
-def _interval(cell: Mapping[str, Any] | None) -> str:
-    if cell is None or cell.get("value") is None:
-        return "–"
-    if cell.get("low") is None:
-        return f"{cell['value']:.3f}"
-    return f"{cell['value']:.3f} ±{(cell['high'] - cell['low']) / 2:.3f}"

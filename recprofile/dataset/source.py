@@ -158,7 +158,11 @@ def read_ids(path: Path, shown: str = "", *, at: Span | None = None) -> pl.Serie
     shown = shown or path.name
     if path.suffix.lower() == ".txt":
         _check_there(path, shown, at)
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        try:
+            lines = path.read_text(encoding="utf-8-sig").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            why = "the text is not UTF-8" if isinstance(error, UnicodeDecodeError) else (error.strerror or "").lower()
+            raise DataError.of("RP501", f"{quoted(shown)} cannot be read: {why}", at=at) from None
         ids = pl.Series("id", [line.strip() for line in lines if line.strip()], pl.String)
         if len(ids) == 0:
             raise DataError.of("RP504", f"{quoted(shown)} is empty", at=at)
@@ -170,7 +174,14 @@ def read_ids(path: Path, shown: str = "", *, at: Span | None = None) -> pl.Serie
         raise DataError.of("RP502", f"no column 'item', 'id' or 'item_id' in {quoted(shown)}", at=at, help=helps)
     column = named[0] if named else file.columns[0]
     series = file.read_text([column])[column]
-    return outside_ids(series, is_text=file.is_text(column)).drop_nulls().unique(maintain_order=True)
+    try:
+        ids = outside_ids(series, is_text=file.is_text(column)).drop_nulls().unique(maintain_order=True)
+    except TypeError as error:
+        message = f"column {quoted(column)} of {quoted(shown)} is {error}, and cannot hold ids"
+        raise DataError.of("RP503", message, at=at) from None
+    if len(ids) == 0:
+        raise DataError.of("RP504", f"column {quoted(column)} of {quoted(shown)} holds no id", at=at)
+    return ids
 
 
 def _check_there(path: Path, shown: str, at: Span | None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recprofile.assets import Asset, Progress, Source, resolve
 from recprofile.components import IsAsset
-from recprofile.errors import DataError, Problem, RecprofileError, Span
+from recprofile.errors import DataError, Problem, RecprofileError, RunError, Span
 from recprofile.plan import Plan
 from recprofile.registry import Registry
 from recprofile.source import expand_env
@@ -26,7 +26,7 @@ def resolve_files(
     """The data block's files by key ('interactions', 'items', 'users', 'test', 'valid', and 'candidates'), and the
     stages' assets by stage id and parameter.
 
-    Raises DataError RP501 for a data file that is not there, RunError RP605 for an asset that cannot be had.
+    Raises DataError RP501 for a data file that is not there, RunError RP605 for a data set or asset that cannot be had.
     """
     schemes: dict[str, Source] = {}
     for offered in registry.manager.hook.recprofile_sources():
@@ -46,7 +46,7 @@ def resolve_files(
         except RecprofileError as error:
             missing += [Problem("RP501" if "://" not in uri else p.code, p.message, at, p.help) for p in error.problems]
     if missing:
-        raise DataError(missing)
+        raise DataError(missing) if any(p.code == "RP501" for p in missing) else RunError(missing)
     assets: dict[tuple[str, str], Asset] = {}
     for stage in (*plan.stages, *plan.baselines):
         for name, _, uri in stage.marked(IsAsset):

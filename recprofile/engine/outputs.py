@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from recprofile.artifacts import CheckResult, Dataset, Explanations, Profiles, save_pack
+from recprofile.artifacts import CheckResult, Dataset, Explanations, Profiles, save_pack, save_table
 from recprofile.components import IsAsset, Ranker
 from recprofile.dataset import describe
 from recprofile.engine.nodes import EVALUATION
@@ -56,9 +56,9 @@ def write_outputs(engine: _Engine, out: Path, seconds: float) -> Written:
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "checks.json", checks)
         names = pl.DataFrame({"item": data.items.ids.ids, "name": item_names(data)})
-        names.write_parquet(folder / "items.parquet")
+        save_table(names, folder / "items.parquet")
         if recs is not None:
-            recs.frame().write_parquet(folder / "recommendations.parquet")
+            save_table(recs.frame(), folder / "recommendations.parquet")
         if profiles is not None:
             (folder / "profiles").mkdir()
             save_pack(profiles.pack(), folder / "profiles")
@@ -69,7 +69,7 @@ def write_outputs(engine: _Engine, out: Path, seconds: float) -> Written:
             made_by = {"component": plan.final.offer.pinned, "params": plan.final.params()}
             write_json(folder / "model" / "component.json", made_by)
         if explained:
-            pl.concat([e.frame() for e in explained]).write_parquet(folder / "explanations.parquet")
+            save_table(pl.concat([e.frame() for e in explained]), folder / "explanations.parquet")
         report = build_report(
             manifest=manifest,
             metrics=metrics,

@@ -22,7 +22,7 @@ from recprofile.engine.work import Work
 from recprofile.errors import DataError, Problem, RecipeError, RecprofileError, RunError, Span
 from recprofile.plan import Plan, PlannedStage
 from recprofile.registry import Registry
-from recprofile.runs import Run
+from recprofile.runs import MANIFEST, Run, expect_place
 from recprofile.source import Entry
 
 
@@ -76,7 +76,7 @@ def plan_status(plan: Plan, registry: Registry, settings: Settings) -> list[Stat
     root = settings.cache or cache_root()
     cache = StageCache(root, lambda _: None)
     try:
-        device = resolve_device(settings.device or plan.recipe.device, plan.source.at(("device",)))
+        device = _device(plan, settings)
         files, assets = resolve_files(plan, registry, cache=root, offline=True)
         known = True
     except RecprofileError:
@@ -113,7 +113,7 @@ class _Engine:
         self.results: dict[str, Any] = {}
         self.records: dict[str, Record] = {}
         self.computed: list[str] = []
-        self.checked_columns = False
+        self.checked_data = False
 
     def warn(self, stage: str, text: str) -> None:
         """Note a warning once; it goes to the terminal, the manifest and the report."""
@@ -123,15 +123,16 @@ class _Engine:
     def run(self) -> RunResult:
         begun = time.perf_counter()
         plan, settings = self.plan, self.settings
-        self.device = resolve_device(settings.device or plan.recipe.device, plan.source.at(("device",)))
+        self.device = _device(plan, settings)
         self.files, self.assets = resolve_files(
             plan, self.registry, cache=self.root, offline=settings.offline, progress=self._fetching
         )
         self.graph = build_graph(plan, device=self.device, files=self.files, assets=self.assets)
         self.keys = self.graph.keys  # all of the Plan's: a baseline that is left out later still counts
         out = settings.out or plan.source.folder(("out",)) / plan.out
-        if not settings.fresh and (earlier := self._unchanged(out)):
-            return self._as_before(earlier, begun)
+        if not settings.fresh and (earlier := self._unchanged(out, begun)):
+            return earlier
+        expect_place(out, plan.source.at(("out",)) if settings.out is None and plan.recipe.out else None)
         self.work = Work(plan, self.graph, self.files, self.get)
         facts = {
             "name": plan.name,
@@ -145,9 +146,10 @@ class _Engine:
         for node in list(self.graph.nodes.values()):
             if node.id not in self.graph.nodes:
                 continue  # a baseline that could not be had took its lists with it
-            if not settings.fresh and self.cache.has(node.key):
+            record = None if settings.fresh else self.cache.record(node.key)
+            if record is not None:
                 cached.append(node.id)
-                self._keep_record(node, self.cache.record(node.key))
+                self._keep_record(node, record)
                 self.hook.recprofile_stage_finished(stage={**self._facts(node), "seconds": 0.0, "cached": True})
             else:
                 self._compute(node)
@@ -173,12 +175,23 @@ class _Engine:
                 self.results[id] = self._within(node, lambda: self.work.unpack(node, found[0], self._context(node)))
         return self.results[id]
 
-    def _unchanged(self, out: Path) -> Run | None:
+    def _unchanged(self, out: Path, begun: float) -> RunResult | None:
+        """What the run folder says when it holds all this already; None when it does not, or is damaged (told)."""
         try:
+            if not (out / MANIFEST).is_file():
+                return None
             run = Run.open(out)
-        except RunError:
+            if not run.holds(self.keys):
+                return None
+            wrong = run.damage()
+            if wrong is None:
+                return self._as_before(run, begun)
+        except OSError:  # `expect_place` says why
             return None
-        return run if run.holds(self.keys) else None
+        except (RunError, KeyError, TypeError, AttributeError):  # the manifest is not as it was written
+            wrong = MANIFEST
+        self.warn("run", f"'{wrong}' in '{out}' is not as it was written; the run folder is written again")
+        return None
 
     def _as_before(self, run: Run, begun: float) -> RunResult:
         told = tuple(f"{w['stage']}: {w['text']}" for w in run.manifest["warnings"])
@@ -190,7 +203,7 @@ class _Engine:
     def _compute(self, node: Node) -> None:
         if node.id != DATA:
             self.get(node.data)
-            self._check_columns(node)
+            self._check_data(node)
         facts = self._facts(node)
         told: list[str] = []
         self.hook.recprofile_stage_started(stage=facts)
@@ -256,12 +269,16 @@ class _Engine:
             raise
 
     def _pointed(self, problem: Problem, node: Node) -> Span | None:
-        """Where a stage's parameters write the first name that a message quotes, such as a column."""
-        name = re.search("'(.+?)'", problem.message)
-        if name is None or node.stage is None or node.stage.loc is None:
+        """Where a stage's parameters write what a problem is about: a column, a file, or else the first name quoted."""
+        if node.stage is None or node.stage.loc is None:
             return None
         entry, depth = self.plan.source.reach((*node.stage.loc, "with"))
-        return written_at(entry, name[1]) if depth == len(node.stage.loc) + 1 else None
+        if depth <= len(node.stage.loc):
+            return None
+        said = " ".join((problem.message, *problem.help))
+        names = [*re.findall("column '(.+?)'", said), *re.findall("'(.+?)'", problem.message)]
+        names += re.findall("(?<=at )[^,']+(?=, row)", said)
+        return next((at for name in names if (at := written_at(entry, name))), None)
 
     def _context(self, node: Node, told: list[str] | None = None) -> Context:
         last = 0.0
@@ -289,13 +306,16 @@ class _Engine:
         at = order.index(node.id) + 1
         return {"id": node.id, "verb": node.kind, "component": node.component, "at": at, "of": len(order)}
 
-    def _check_columns(self, node: Node) -> None:
-        """Before the first stage after the data runs: the columns that any stage names, and the needs of all."""
-        if self.checked_columns or node.kind == "preprocess":
+    def _check_data(self, node: Node) -> None:
+        """Before the first stage after the data runs: what the rest of the recipe asks of the data.
+
+        The columns that any stage or the evaluation names, the needs of all, and the candidates.
+        """
+        if self.checked_data or node.kind == "preprocess":
             return
-        self.checked_columns = True
+        self.checked_data = True
         data = self.get(node.data)
-        problems: list[Problem] = []
+        problems = self._group_problems(data)
         for stage in self.plan.stages:
             if stage.verb == "preprocess":
                 continue
@@ -306,6 +326,22 @@ class _Engine:
         if problems:
             codes = {p.code for p in problems}
             raise RecipeError(problems) if codes == {"RP406"} else DataError(problems)
+        if self.graph.final is not None:
+            self.work.candidates(data)
+
+    def _group_problems(self, data: Any) -> list[Problem]:  # noqa: ANN401 - a Dataset
+        problems = []
+        for n, column in enumerate(self.plan.recipe.evaluate.groups):
+            at = self.plan.source.at(("evaluate", "groups", n))
+            if self.plan.recipe.data.users is None:
+                helps = ("add 'users: <file>' to the data block",)
+                problems.append(Problem("RP406", "'groups' needs a table of users", at, helps))
+                continue
+            try:
+                data.users.column(column)
+            except DataError as error:
+                problems += [Problem(p.code, p.message, at, p.help) for p in error.problems]
+        return problems
 
     def _column_problems(self, stage: PlannedStage, data: Any) -> list[Problem]:  # noqa: ANN401 - a Dataset
         problems = []
@@ -327,7 +363,7 @@ class _Engine:
 
 
 def written_at(entry: Entry, text: str) -> Span | None:
-    """Where a key or value of a tree reads so, the first in file order; None where none does."""
+    """Where a key or value of a tree reads so, or a path ends so, the first in file order; None where none does."""
     if isinstance(entry.value, dict):
         for name, inner in entry.value.items():
             if text in (name, name.rpartition(".")[2]) and inner.key:
@@ -336,7 +372,15 @@ def written_at(entry: Entry, text: str) -> Span | None:
                 return found
     elif isinstance(entry.value, list):
         return next((found for inner in entry.value if (found := written_at(inner, text))), None)
-    return entry.at if entry.value == text else None
+    is_it = isinstance(entry.value, str) and text in (entry.value, entry.value.rpartition("/")[2])
+    return entry.at if is_it else None
+
+
+def _device(plan: Plan, settings: Settings) -> str:
+    """The device that the caller names, else the recipe's; raises RunError RP603 when it is not there."""
+    if settings.device is not None:
+        return resolve_device(settings.device)
+    return resolve_device(plan.recipe.device, plan.source.at(("device",)))
 
 
 def _who(node: Node) -> str:

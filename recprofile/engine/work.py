@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 import polars as pl
@@ -34,7 +35,7 @@ from recprofile.components import (
 )
 from recprofile.dataset import load_dataset, read_ids
 from recprofile.engine.nodes import Graph, Node, fills_of
-from recprofile.errors import ArtifactError
+from recprofile.errors import ArtifactError, DataError
 from recprofile.evaluate import Entry, Evaluation, evaluate
 from recprofile.plan import Plan
 from recprofile.ranking import candidate_mask, rank
@@ -96,12 +97,16 @@ class Work:
             self._read(node, "recommend", Ranker),
         )
 
-    def candidates(self, data: Dataset, ctx: Context) -> BoolArray | None:
-        """Items that may be recommended; None for all."""
-        spec = self.plan.recipe.lists.candidates
-        ids: pl.Series | None = read_ids(self.files["candidates"].path) if "candidates" in self.files else None
-        mask, note = candidate_mask(spec, data, ids=ids)
-        if note is not None:
+    def candidates(self, data: Dataset, ctx: Context | None = None) -> BoolArray | None:
+        """Items that may be recommended; None for all. Raises DataError at the recipe's key when there are none."""
+        spec, at = self.plan.recipe.lists.candidates, self.plan.source.at(("list", "candidates"))
+        file = self.files.get("candidates")
+        ids: pl.Series | None = None if file is None else read_ids(file.path, spec, at=at)
+        try:
+            mask, note = candidate_mask(spec, data, ids=ids)
+        except DataError as error:
+            raise DataError(replace(problem, at=at) for problem in error.problems) from None
+        if note is not None and ctx is not None:
             ctx.warn(note)
         return mask
 

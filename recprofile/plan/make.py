@@ -14,7 +14,7 @@ from recprofile.errors import Problem, RecipeError, Span, quoted
 from recprofile.plan.stages import Plan, PlannedStage
 from recprofile.plan.surroundings import surroundings, written_texts
 from recprofile.plan.wiring import Draft, Inputs, place, wire
-from recprofile.recipe import VERBS, DataBlock, recipe_problems, well_formed_stages
+from recprofile.recipe import VERBS, DataBlock, Stage, recipe_problems, well_formed_stages
 from recprofile.registry import BUILTIN, Offer, Registry
 from recprofile.shape import problems_of, sort_problems
 from recprofile.source import Source
@@ -111,7 +111,11 @@ def _drafts(source: Source, registry: Registry) -> tuple[list[Draft], dict[int, 
                 problems += found if stage or "with" in one else []
                 component = made if stage else None
         from_at = tuple(source.at((*loc, "from", n)) for n in range(len(stage.from_) if stage else 0))
-        drafts.append(Draft(index, own, verb, use, at, stage, component, from_at))
+        may_be: tuple[str, ...] = ()
+        if given is None and (stage is None or index not in offers):
+            texts = one.values() if isinstance(one, dict) else ()
+            may_be = (own, *(text for text in texts if isinstance(text, str)))
+        drafts.append(Draft(index, own, verb, use, at, stage, component, from_at, may_be))
     return drafts, offers, problems
 
 
@@ -120,13 +124,14 @@ def _meant(stage: object) -> tuple[str | None, str, str | None]:
     if not isinstance(stage, dict):
         return None, "", None
     verbs = [verb for verb in VERBS if verb in stage]
-    use = stage[verbs[0]] if len(verbs) == 1 else None
-    given = stage.get("id")
-    return (
-        verbs[0] if len(verbs) == 1 else None,
-        use if isinstance(use, str) else "",
-        given if isinstance(given, str) else None,
-    )
+    verb = verbs[0] if len(verbs) == 1 else None
+    use = stage.get(verb) if verb else None
+    id = stage.get("id")
+    try:
+        named = Stage.model_validate({"encode": "any", "id": id}).id
+    except ValidationError:
+        named = None
+    return verb, use if isinstance(use, str) else "", named
 
 
 def _id_problem(id: str, index: int, used: Mapping[str, int], source: Source) -> Problem | None:

@@ -10,7 +10,7 @@ from typing import Any
 from recprofile.artifacts import PositiveRule
 from recprofile.components import ColumnsOf, Component, IsAsset
 from recprofile.errors import Span
-from recprofile.recipe import Recipe, parse_metric
+from recprofile.recipe import Evaluate, Recipe, parse_metric
 from recprofile.registry import Offer
 from recprofile.source import Source
 
@@ -92,7 +92,8 @@ class Plan:
         data = self.recipe.to_data()
         data |= {"name": self.recipe.name or _as_name(self.name), "out": self.out}
         data["stages"] = [_stage_data(stage) for stage in self.stages]
-        data["evaluate"] = {**data.get("evaluate", {}), "baselines": list(self.baseline_uses)}
+        evaluate = {**data["evaluate"], "baselines": list(self.baseline_uses)}
+        data["evaluate"] = {key: evaluate[key] for key in Evaluate.known_keys() if key in evaluate}
         return {key: data[key] for key in Recipe.known_keys() if key in data}
 
 

@@ -74,8 +74,8 @@ def _engine(source: Source) -> list[Problem]:
     name = next(iter(engine)) if isinstance(engine, dict) and len(engine) == 1 else engine
     if not isinstance(name, str) or name in ("", "local"):
         return []
-    message = f"no engine {quoted(name)} is installed"
-    return [Problem("RP304", message, source.at(("engine",), key=isinstance(engine, dict)), ("installed: local",))]
+    at = source.at(("engine", name), key=True) if isinstance(engine, dict) else source.at(("engine",))
+    return [Problem("RP304", f"no engine {quoted(name)} is installed", at, ("installed: local",))]
 
 
 def _not_yet(source: Source) -> list[Problem]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recprofile.components import Component
-from recprofile.errors import Problem, Span, did_you_mean, quoted
+from recprofile.errors import Problem, Span, closest, did_you_mean, quoted
 from recprofile.recipe import Stage
 
 # What each verb may name in `from`.
@@ -41,6 +41,7 @@ class Draft:
     stage: Stage | None = None  # None: it has not the shape of a stage
     component: Component[Any] | None = None  # None: no such one, or its parameters are wrong: its needs are not known
     from_at: tuple[Span, ...] = ()  # where each name of `from` stands
+    may_be: tuple[str, ...] = ()  # where its id is not certain: what others may mean it by, or something like that
 
 
 def wire(draft: Draft, earlier: Sequence[Draft]) -> tuple[Inputs, list[Problem]]:
@@ -60,6 +61,8 @@ def _as_named(draft: Draft, verb: str, names: Sequence[str], earlier: Sequence[D
     for name, at in zip(names, draft.from_at, strict=True):
         gives = known.get(name)
         if name not in known:
+            if any(closest(name, d.may_be) for d in earlier):
+                continue
             fit = [id for id, v in known.items() if v in takes]
             helps = did_you_mean(name, fit, label="stages that fit")
             problems.append(Problem("RP401", f"no earlier stage {quoted(name)}", at, helps))
@@ -77,7 +80,7 @@ def _as_named(draft: Draft, verb: str, names: Sequence[str], earlier: Sequence[D
                 message = f"{_a(verb)} stage takes one fuse stage, and '{inputs['fuse'][0]}' is one already"
                 problems.append(Problem("RP402", message, at))
             inputs[gives] = (*inputs.get(gives, ()), name)
-    if not problems and draft.component is not None:
+    if not problems and draft.component is not None and len(names) == sum(map(len, inputs.values())):
         problems += _lacking(draft, inputs, earlier)
     return inputs, problems
 
@@ -161,7 +164,7 @@ def _may(draft: Draft, name: str) -> bool:
 
 
 def _unsure(earlier: Sequence[Draft]) -> bool:
-    """Whether an earlier stage may give anything."""
+    """Whether there is an earlier stage that may give anything."""
     return any(d.verb is None for d in earlier)
 
 

@@ -77,7 +77,8 @@ def test_tfidf_without_text_gives_missing_rows_and_says_so():
     warned: list[str] = []
     got = encode(TfIdf, texts("red", None, ""), warned, columns=["text"])
     assert got.missing.tolist() == [False, True, True]
-    assert not warned
+    assert warned == ["tfidf: 2 of 3 items have no known term in text, and no vector"]
+    warned.clear()
     got = encode(TfIdf, texts(None, "!?"), warned, columns=["text"])
     assert got.vectors.shape == (2, 0)
     assert got.missing.all()

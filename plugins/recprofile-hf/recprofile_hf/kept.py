@@ -92,9 +92,14 @@ class KeptVectors:
         held = stream.getvalue()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".new-", delete=False) as file:
-                file.write(held)
-            os.replace(file.name, self.folder / f"{hashlib.sha256(held).hexdigest()}.parquet")
+            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(held)
+                Path(name).replace(self.folder / f"{hashlib.sha256(held).hexdigest()}.parquet")
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
         except OSError as error:
             self.warn(f"vectors could not be kept for the next run: {error}")
 
@@ -104,6 +109,9 @@ def model_fingerprint(folder: Path, name: str) -> str:
 
     Contents, since two fine-tuned models differ in nothing else: 0.1 s for 90 MB, and loading reads them anyway.
     """
+    if folder.is_file():
+        helps = ("name the folder that holds config.json and weights",)
+        raise RunError.of("RP605", f"the model '{name}' is a file, and must be a folder", help=helps)
     whole = hashlib.sha256()
     try:
         for path in sorted(folder.iterdir()):

@@ -111,7 +111,7 @@ class _Given:
 
 
 def _read(p: FileParams, ctx: Context) -> _Given:
-    path, suffix = ctx.asset(p.path), Path(p.path).suffix.lower()
+    path, suffix = _existing(ctx, p.path), Path(p.path).suffix.lower()
     if suffix == PARQUET:
         return _from_frame(_frame(path, p.path), p)
     if suffix == NPY:
@@ -122,8 +122,15 @@ def _read(p: FileParams, ctx: Context) -> _Given:
         raise DataError.of("RP501", f"'{p.path}' is none of .parquet, .npy and .safetensors")
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
         raise DataError.of("RP506", f"'{p.path}' holds {vectors.dtype} of shape {vectors.shape}, not rows of numbers")
-    ids = None if p.ids is None else _ids(ctx.asset(p.ids), p.ids, p.id_column)
+    ids = None if p.ids is None else _ids(_existing(ctx, p.ids), p.ids, p.id_column)
     return _Given(vectors, ids, np.arange(1, len(vectors) + 1))
+
+
+def _existing(ctx: Context, source: str) -> Path:
+    path = ctx.asset(source)
+    if path.is_dir():
+        raise DataError.of("RP501", f"'{source}' is a folder, and must be a file")
+    return path
 
 
 def _codes(given: _Given, table: Table, p: FileParams) -> IntArray:
@@ -262,4 +269,6 @@ def _tensor(path: Path, p: FileParams) -> NDArray[Any]:
 
 def _refuse_unreadable(source: str, error: Exception) -> NoReturn:
     first = (str(error).splitlines() or [type(error).__name__])[0]
+    if "pickle" in first:  # numpy's advice here is to trust the file
+        first = "it is no array of numbers or text as numpy saves it"
     raise DataError.of("RP501", f"'{source}' cannot be read", help=(first,)) from error

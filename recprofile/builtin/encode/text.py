@@ -59,7 +59,11 @@ class TfIdf(Encoder[TfIdfParams]):
         else:
             directions = _directions(matrix[np.flatnonzero(known)], p.dim, ctx)
             vectors = unit_rows(np.asarray(matrix @ directions, np.float32))
-        return Embeddings(p.axis, table.ids, vectors, all_zero(vectors))
+        missing = all_zero(vectors)
+        if 0 < missing.sum() < len(missing):
+            named = ", ".join(p.columns)
+            ctx.warn(f"tfidf: {missing.sum()} of {len(missing)} {p.axis}s have no known term in {named}, and no vector")
+        return Embeddings(p.axis, table.ids, vectors, missing)
 
 
 def _term_matrix(texts: pl.Series, known: BoolArray, p: TfIdfParams) -> csr_array:

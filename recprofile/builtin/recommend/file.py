@@ -143,10 +143,12 @@ class FileLists(Recommender[FileListsParams]):
 def read_lists(path: Path) -> pl.DataFrame:
     """A table of lists; columns of CSV and TSV as text. Raises DataError RP501 or RP504."""
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise DataError.of("RP501", f"'{path.name}' is a folder, and must be a file")
     if suffix not in FORMATS:
         raise DataError.of("RP501", f"'{path.name}' is of no known format", help=(f"known: {', '.join(FORMATS)}",))
     if not path.is_file():
-        raise DataError.of("RP501", f"no file '{path}'")
+        raise DataError.of("RP501", f"no file '{path.name}'")
     try:
         if path.stat().st_size == 0:
             frame = pl.DataFrame()
