@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import random
 import sys
 from pathlib import Path
@@ -58,9 +59,13 @@ def stage_seed(seed: int, stage: str) -> int:
     return int.from_bytes(digest) >> 1
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the global generators that a stage's library may use; torch only where it is loaded already."""
+def seed_everything(seed: int, *, torch: bool) -> None:
+    """Seed the global generators of Python and numpy, and that of torch, for a stage that may draw from them.
+
+    `torch` loads it (over a second): where it is loaded later, inside the stage, its generator would not be the same
+    as where an earlier stage had loaded it. False is for stages that draw from `Context.seed` only.
+    """
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the libraries that plugins wrap draw from the global generator
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
+    if torch or "torch" in sys.modules:
+        importlib.import_module("torch").manual_seed(seed)

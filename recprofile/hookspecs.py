@@ -86,7 +86,10 @@ def recprofile_sources() -> Mapping[str, Callable[..., Path]]:  # type: ignore[e
 
 @hookspec
 def recprofile_executors() -> Mapping[str, Callable[[Mapping[str, Any]], Any]]:  # type: ignore[empty-body]  # a spec has no body
-    """Further values of the recipe's `engine:`: name → function from its options to an Executor."""
+    """Further values of the recipe's `engine:`: name → function from its options to an Executor.
+
+    Called when a recipe names an engine other than 'local'; see `recprofile.executor` for what an Executor does.
+    """
 
 
 @hookspec

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -322,10 +322,11 @@ def test_what_a_recipe_holds_is_printed_as_it_is(cli):
 def test_validate_answers_within_a_second():
     Path("r.yaml").write_text(SMALL, encoding="utf-8")
     took = []
-    for _ in range(3):  # the best of three: this machine may be busy
-        start = time.perf_counter()
+    for _ in range(3):  # processor time, and the best of three: this machine may be busy
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert process("validate", "r.yaml").returncode == 0
-        took.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(took) < 1
 
 
@@ -547,7 +548,13 @@ def test_every_component_here_can_be_described_in_80_columns(cli, name):
     [
         ("eese", ["RP301 no component 'eese'", "     = did you mean 'ease'?"]),
         ("ease@7", ["RP305 no version '7' of 'ease'", "     = installed: ease@1"]),
-        ("ray/x", ["RP304 the namespace 'ray' of 'ray/x' is not installed", "     = install recprofile-ray"]),
+        (
+            "ray/x",
+            [
+                "RP304 the namespace 'ray' of 'ray/x' is not installed",
+                "     = namespaces: builtin, fairlearn, hf, surprise",
+            ],
+        ),
         ("hf/txt", ["RP301 no component 'hf/txt'", "     = did you mean 'hf/text'?"]),
     ],
 )

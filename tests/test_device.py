@@ -106,7 +106,7 @@ def test_a_stages_seed_is_the_same_in_every_process():
 def test_the_global_generators_are_seeded():
     draws = []
     for _ in range(2):
-        seed_everything(11)
+        seed_everything(11, torch=False)
         draws.append((random.random(), np.random.rand()))  # noqa: NPY002 - the global one is what is tested
     assert draws[0] == draws[1]
 
@@ -114,11 +114,20 @@ def test_the_global_generators_are_seeded():
 def test_torch_is_seeded_where_it_is_loaded_and_not_loaded_for_it(monkeypatch):
     given: list[int] = []
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(manual_seed=given.append))
-    seed_everything(11)
+    seed_everything(11, torch=False)
     assert given == [11]
     monkeypatch.delitem(sys.modules, "torch")
-    seed_everything(12)
+    seed_everything(12, torch=False)
     assert "torch" not in sys.modules
+
+
+def test_torch_is_loaded_to_be_seeded_for_a_stage_that_may_draw_from_it():
+    import torch
+
+    seed_everything(11, torch=True)
+    first = torch.rand(1)
+    seed_everything(11, torch=True)
+    assert torch.rand(1) == first
 
 
 @pytest.mark.gpu

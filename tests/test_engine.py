@@ -31,9 +31,20 @@ RATINGS = "user,item,weight,time\n" + "".join(
     for i in range(12)
     if (n + i) % 3 != 0
 )
-TITLES = (
-    "red moon|red sun|blue sea|sea life|moon base|old town|new town|sun rise|deep sea|far moon|lost town|night sun"
-).split("|")
+TITLES = [
+    "red moon",
+    "red sun",
+    "blue sea",
+    "sea life",
+    "moon base",
+    "old town",
+    "new town",
+    "sun rise",
+    "deep sea",
+    "far moon",
+    "lost town",
+    "night sun",
+]
 ITEMS = "id,title,genre,year\n" + "".join(
     f"{i},{title},{'sf' if 'moon' in title or 'sun' in title else 'doc'},{1990 + i}\n" for i, title in enumerate(TITLES)
 )
@@ -518,3 +529,23 @@ def test_killed_with_sigkill_a_run_goes_on_and_equals_an_undisturbed_one(box, tm
     )
     for name in ("metrics.json", "recommendations.parquet", "explanations.parquet"):
         assert (box / "killed" / name).read_bytes() == (box / "calm" / name).read_bytes()
+
+
+def test_an_engine_that_a_plugin_offers_ranks_the_same_lists(box, registry):
+    used = []
+
+    class Spread:
+        def map_blocks(self, function, blocks):
+            used.append(len(blocks))
+            return map(function, blocks)
+
+    class Plugin:
+        @hookimpl
+        def recprofile_executors(self):
+            return {"spread": lambda options: Spread()}
+
+    here = run(box, registry, out=Path("here"))
+    registry.manager.register(Plugin())
+    there = run(box, registry, "engine=spread", out=Path("there"), fresh=True)
+    assert used
+    assert there.metrics == here.metrics

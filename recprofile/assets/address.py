@@ -16,7 +16,7 @@ from recprofile.assets.fingerprints import fingerprint
 from recprofile.assets.hub import HubAddress, fetch_model
 from recprofile.assets.package import PackageAddress, fetch_package, locate
 from recprofile.assets.store import Progress, cache_root, is_offline
-from recprofile.errors import RecprofileError, RunError, did_you_mean
+from recprofile.errors import RecprofileError, RunError, did_you_mean, quoted
 
 SCHEMES = ("dataset", "file", "hub", "package")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -47,11 +47,13 @@ def resolve(
     progress: Progress | None = None,
     schemes: Mapping[str, Source] | None = None,
     datasets: Mapping[str, DatasetCard] | None = None,
+    is_file: bool = False,
 ) -> Asset:
     """Find what an address names, fetching it if it is not here.
 
     `base` is the folder that plain paths are relative to; `cache` replaces `cache_root()`; `offline` replaces what
-    $RECPROFILE_OFFLINE says; `schemes` are those of plugins, which cannot replace the built-in ones.
+    $RECPROFILE_OFFLINE says; `schemes` are those of plugins, which cannot replace the built-in ones. With `is_file` a
+    folder is refused, before all that is in it is read.
 
     Raises RP605 if it cannot be had, with what is missing and how to get it; RP606 if the cache cannot be written.
     """
@@ -78,6 +80,8 @@ def resolve(
         path = schemes[scheme](uri, cache=root / "assets" / "sources" / scheme, offline=no_network)
     else:
         raise _unknown(uri, scheme, schemes or {})
+    if is_file and path.is_dir():
+        raise RunError.of("RP605", f"{quoted(uri)} is a folder, and must be a file")
     return Asset(uri, path, _fingerprint(path, memos))
 
 

@@ -32,9 +32,16 @@ def resolve_files(
     for offered in registry.manager.hook.recprofile_sources():
         schemes |= offered
 
-    def find(uri: str, loc: Loc) -> Asset:
-        base = plan.source.folder(loc)
-        asset = resolve(expand_env(uri), base=base, cache=cache, offline=offline, progress=progress, schemes=schemes)
+    def find(uri: str, loc: Loc, *, is_file: bool = False) -> Asset:
+        asset = resolve(
+            expand_env(uri),
+            base=plan.source.folder(loc),
+            cache=cache,
+            offline=offline,
+            progress=progress,
+            schemes=schemes,
+            is_file=is_file,
+        )
         return Asset(uri, asset.path, asset.fingerprint)  # as written: an expanded ${env:…} is never kept
 
     files: dict[str, Asset] = {}
@@ -42,9 +49,10 @@ def resolve_files(
     for name, uri, loc in _data_files(plan):
         at = plan.source.at(loc)
         try:
-            files[name] = find(uri, loc)
+            files[name] = find(uri, loc, is_file=True)
         except RecprofileError as error:
-            missing += [Problem("RP501" if "://" not in uri else p.code, p.message, at, p.help) for p in error.problems]
+            is_path = "://" not in uri or uri.startswith("file://")
+            missing += [Problem("RP501" if is_path else p.code, p.message, at, p.help) for p in error.problems]
     if missing:
         raise DataError(missing) if any(p.code == "RP501" for p in missing) else RunError(missing)
     assets: dict[tuple[str, str], Asset] = {}

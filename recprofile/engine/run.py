@@ -21,7 +21,7 @@ from recprofile.engine.outputs import write_outputs
 from recprofile.engine.work import Work
 from recprofile.errors import DataError, Problem, RecipeError, RecprofileError, RunError, Span
 from recprofile.plan import Plan, PlannedStage
-from recprofile.registry import Registry
+from recprofile.registry import BUILTIN, Registry
 from recprofile.runs import MANIFEST, Run, expect_place
 from recprofile.source import Entry
 
@@ -133,7 +133,9 @@ class _Engine:
         if not settings.fresh and (earlier := self._unchanged(out, begun)):
             return earlier
         expect_place(out, plan.source.at(("out",)) if settings.out is None and plan.recipe.out else None)
-        self.work = Work(plan, self.graph, self.files, self.get)
+        recipe = plan.recipe
+        executor = self.registry.executors()[recipe.engine_name](recipe.engine_options)
+        self.work = Work(plan, self.graph, self.files, executor, self.get)
         facts = {
             "name": plan.name,
             "out": str(out),
@@ -207,7 +209,9 @@ class _Engine:
         facts = self._facts(node)
         told: list[str] = []
         self.hook.recprofile_stage_started(stage=facts)
-        seed_everything(stage_seed(self.plan.recipe.seed, node.id))
+        # Builtin components draw from their own seed; what a plugin wraps may draw from anything.
+        foreign = node.stage is not None and node.stage.offer.namespace != BUILTIN
+        seed_everything(stage_seed(self.plan.recipe.seed, node.id), torch=foreign)
         reset_peak()
         begun = time.perf_counter()
         try:

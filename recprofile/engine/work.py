@@ -37,6 +37,7 @@ from recprofile.dataset import load_dataset, read_ids
 from recprofile.engine.nodes import Graph, Node, fills_of
 from recprofile.errors import ArtifactError, DataError
 from recprofile.evaluate import Entry, Evaluation, evaluate
+from recprofile.executor import Executor
 from recprofile.plan import Plan
 from recprofile.ranking import candidate_mask, rank
 
@@ -48,8 +49,8 @@ Get = Callable[[str], Artifact]  # the result of a node
 class Work:
     """What the pieces of work of one run share: the Plan, its graph and data files, and the results so far."""
 
-    def __init__(self, plan: Plan, graph: Graph, files: Mapping[str, Asset], get: Get) -> None:
-        self.plan, self.graph, self.files, self._get = plan, graph, files, get
+    def __init__(self, plan: Plan, graph: Graph, files: Mapping[str, Asset], executor: Executor, get: Get) -> None:
+        self.plan, self.graph, self.files, self.executor, self._get = plan, graph, files, executor, get
 
     def compute(self, node: Node, ctx: Context) -> Artifact:
         """The artifact of a node, checked for its type."""
@@ -156,6 +157,7 @@ class Work:
             exclude_seen=rules.exclude_seen,
             candidates=self.candidates(data, ctx),
             progress=progress.add,
+            executor=self.executor,
         )
 
     def _rerank(self, node: Node, ctx: Context) -> Recommendations:

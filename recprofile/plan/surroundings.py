@@ -14,7 +14,7 @@ from recprofile.source import Source
 
 def surroundings(source: Source, registry: Registry) -> list[Problem]:
     """Every problem outside the stages that needs more than the recipe to see."""
-    return [*_metrics(source), *_requirements(source, registry), *_engine(source), *_not_yet(source)]
+    return [*_metrics(source), *_requirements(source, registry), *_engine(source, registry), *_not_yet(source)]
 
 
 def written_texts(source: Source, loc: tuple[str, ...]) -> list[tuple[str, Span]] | None:
@@ -69,13 +69,17 @@ def _meets(plugin: Plugin, specifiers: str) -> bool:
         return not specifiers.strip()
 
 
-def _engine(source: Source) -> list[Problem]:
+def _engine(source: Source, registry: Registry) -> list[Problem]:
     engine = source.plain().get("engine")
     name = next(iter(engine)) if isinstance(engine, dict) and len(engine) == 1 else engine
     if not isinstance(name, str) or name in ("", "local"):
         return []
     at = source.at(("engine", name), key=True) if isinstance(engine, dict) else source.at(("engine",))
-    return [Problem("RP304", f"no engine {quoted(name)} is installed", at, ("installed: local",))]
+    known = registry.executors()
+    if name in known:
+        return []
+    helps = did_you_mean(name, known, label="installed")
+    return [Problem("RP304", f"no engine {quoted(name)} is installed", at, helps)]
 
 
 def _not_yet(source: Source) -> list[Problem]:

@@ -11,15 +11,13 @@ import pluggy
 
 from recprofile.components import Component, Recommender
 from recprofile.errors import Problem, RecipeError, Span, closest, did_you_mean, listed, quoted
+from recprofile.executor import Executor, LocalExecutor
 
 BUILTIN = "builtin"
 FIRST_PARTY = {
     "hf": "recprofile-hf",
     "surprise": "recprofile-surprise",
     "fairlearn": "recprofile-fairlearn",
-    "ray": "recprofile-ray",
-    "serve": "recprofile-serve",
-    "tracking": "recprofile-tracking",
 }
 HOOK_OF = {
     "preprocess": "recprofile_preprocessors",
@@ -98,6 +96,13 @@ class Registry:
     def names(self, verb: str | None = None) -> list[str]:
         """Pinned names of the components of a verb, or of all, sorted."""
         return sorted({offer.pinned for offer in self.offers if verb in (offer.verb, None)})
+
+    def executors(self) -> dict[str, Callable[[Mapping[str, Any]], Executor]]:
+        """What the recipe's `engine` may name: name → function from its options to an Executor."""
+        offered: dict[str, Callable[[Mapping[str, Any]], Executor]] = {}
+        for one in self.manager.hook.recprofile_executors():
+            offered |= one
+        return {**offered, "local": lambda _: LocalExecutor()}
 
     def baselines(self) -> list[str]:
         """Names of the builtin recommenders that every recipe is compared with, unless it names others."""
