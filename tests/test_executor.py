@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from recprofile.executor import LocalExecutor
 from recprofile.ranking import rank
@@ -13,13 +14,8 @@ def test_what_a_block_raises_reaches_the_caller():
     def refuse(block):
         raise KeyError(block)
 
-    results = LocalExecutor().map_blocks(refuse, ["b"])
-    try:
-        next(results)
-    except KeyError as error:
-        assert error.args == ("b",)
-    else:
-        raise AssertionError("nothing was raised")
+    with pytest.raises(KeyError, match="b"):
+        next(LocalExecutor().map_blocks(refuse, ["b"]))
 
 
 class Backwards:
