@@ -146,7 +146,12 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 def quoted(text: str, *, most: int = 60) -> str:
     """Text from a user in single quotes: bounded in length, and without characters that would move the terminal."""
     short = text if len(text) <= most else text[: most - 1] + "…"
-    return "'" + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short) + "'"
+    return f"'{printable(short)}'"
+
+
+def printable(text: str) -> str:
+    """Text on one line, with an escape for each character that would move the terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def in_file_order(problems: Iterable[Problem], files: Iterable[str | os.PathLike[str]] = ()) -> list[Problem]:
@@ -203,13 +208,13 @@ def render(problems: Sequence[Problem]) -> str:
 
 def _render_one(problem: Problem) -> str:
     where = f"{problem.at}: " if problem.at else ""
-    lines = [f"{where}{problem.code} {problem.message}"]
+    lines = [f"{where}{problem.code} {printable(problem.message)}"]
     if problem.at and problem.at.text.strip():
         text, start = _window(problem.at)
         carets = "^" * max(1, min(problem.at.length, len(text) - start))
         lines.append(f"{problem.at.line:4d} | {text}")
         lines.append(f"     | {' ' * start}{carets}")
-    lines += [f"     = {line}" for line in problem.help]
+    lines += [f"     = {printable(line)}" for line in problem.help]
     return "\n".join(lines)
 
 

@@ -66,6 +66,21 @@ def test_a_table_gives_numbers_with_nan_and_points_at_text_by_row():
     assert "did you mean 'year'?" in str(caught.value)
 
 
+def test_a_column_as_text_joins_lists_and_refuses_what_is_no_text():
+    frame = pl.DataFrame(
+        {"tags": [["a", None, "b"], None], "size": [1, 2], "raw": [b"x", b"y"], "pair": [{"a": 1}] * 2}
+    )
+    table = Table(ids("i", "j"), frame, "items.parquet")
+    assert table.text("tags").to_list() == ["a b", None]
+    assert table.text("size").to_list() == ["1", "2"]
+    for name in ("raw", "pair"):
+        with pytest.raises(DataError, match=rf"RP503 column .{name}. is .+, and must be text") as caught:
+            table.text(name)
+        assert caught.value.problems[0].help == ("in items.parquet",)
+    with pytest.raises(DataError, match=r"RP503 column .tags. is .+, and must be numbers"):
+        table.numbers(["tags"])
+
+
 def test_texts_leave_out_missing_parts():
     table = Table(ids("a", "b", "c"), pl.DataFrame({"t": ["x", None, None], "g": ["y", "z", None]}))
     assert table.texts(["t", "g"]).to_list() == ["x y", "z", ""]

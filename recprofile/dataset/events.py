@@ -63,7 +63,7 @@ def names_in(
     there = set(file.columns)
     weight = block.weight or ("weight" if "weight" in there or (like and like.weight) else None)
     time = block.time or ("time" if "time" in there and (like is None or like.time) else None)
-    names = Names(block.user, block.item, weight, time, block.columns)
+    names = Names(block.user, block.item, weight, time, tuple(dict.fromkeys(block.columns)))
     wanted: list[tuple[str, str, Span | None]] = [
         (role, name, span(("interactions", role)))
         for role, name in (("user", names.user), ("item", names.item), ("weight", weight), ("time", time))

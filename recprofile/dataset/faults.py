@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +20,17 @@ from typing import IO
 
 from recprofile.errors import quoted
 
+# What reading damaged gzip data raises.
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+ZSTD = b"\x28\xb5\x2f\xfd"  # the first bytes of zstandard data
+
 
 @dataclass(frozen=True)
 class Fault:
     """What is wrong, on which line of the file, and what helps."""
 
     what: str
-    line: int
+    line: int | None
     help: tuple[str, ...] = ()
 
 
@@ -46,15 +51,20 @@ class TextForm:
         """Whether a JSON Lines file has no line with anything on it."""
         try:
             return next(self._json_lines(), None) is None
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, *DAMAGED):
             return False
 
     def fault(self) -> Fault | None:
         """The first fault of the file, or None when none is found."""
         try:
+            with self.path.open("rb") as raw:
+                if raw.read(4) == ZSTD:  # polars reads it, the standard library does not
+                    return None
             return self._json_fault() if not self.separator else self._csv_fault()
         except UnicodeDecodeError:
             return self._undecodable()
+        except DAMAGED:
+            return Fault("its compressed data are damaged or end too early", None)
 
     def _csv_fault(self) -> Fault | None:
         try:

@@ -108,7 +108,8 @@ class DataFile:
     def refused(self, fault: Fault) -> DataError:
         """RP501 for a fault of a text file."""
         message = f"{quoted(self.shown)} cannot be read: {fault.what}"
-        return DataError.of("RP501", message, at=self.at, help=(f"at {self.shown}, line {fault.line}", *fault.help))
+        place = () if fault.line is None else (f"at {self.shown}, line {fault.line}",)
+        return DataError.of("RP501", message, at=self.at, help=(*place, *fault.help))
 
     def place(self, row: int, column: str = "") -> str:
         """Where the row with this index is, for a message: 'ratings.csv, row 3 (line 4), column 'rating''."""
@@ -147,6 +148,8 @@ def open_file(path: Path, shown: str, *, form: str = "auto", separator: str | No
             raise file.refused(fault)
         message = f"{quoted(shown)} has a header and no rows" if sample.width else f"{quoted(shown)} is empty"
         raise DataError.of("RP504", message, at=at)
+    if kind == "csv" and any("\0" in name for name in sample.columns) and (fault := file.form.fault()):
+        raise file.refused(fault)  # UTF-16, whose every other byte is 0
     return DataFile(path, shown, kind, file.separator, at, tuple(sample.columns), sample)
 
 

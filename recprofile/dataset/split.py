@@ -132,7 +132,7 @@ def _kept(holdout: float) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
 
     def kept(size: NDArray[np.int64]) -> NDArray[np.int64]:
         if isinstance(holdout, int):
-            return np.maximum(size - holdout, np.minimum(size, 1))
+            return np.maximum(size - min(holdout, int(size.max(initial=0))), np.minimum(size, 1))
         # 1 - 0.7 is a little over 0.3: without rounding, 4 of 10 would stay.
         return np.ceil(np.round(size * (1 - holdout), 9)).astype(np.int64)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from recprofile.assets import Asset, Progress, Source, resolve
@@ -10,7 +11,7 @@ from recprofile.components import IsAsset
 from recprofile.errors import DataError, Problem, RecprofileError, RunError, Span
 from recprofile.plan import Plan
 from recprofile.registry import Registry
-from recprofile.source import expand_env
+from recprofile.source import expand_env, unexpanded
 
 Loc = tuple[str | int, ...]
 
@@ -33,41 +34,42 @@ def resolve_files(
         schemes |= offered
 
     def find(uri: str, loc: Loc, *, is_file: bool = False) -> Asset:
-        asset = resolve(
-            expand_env(uri),
-            base=plan.source.folder(loc),
-            cache=cache,
-            offline=offline,
-            progress=progress,
-            schemes=schemes,
-            is_file=is_file,
-        )
+        try:
+            asset = resolve(
+                expand_env(uri),
+                base=plan.source.folder(loc),
+                cache=cache,
+                offline=offline,
+                progress=progress,
+                schemes=schemes,
+                is_file=is_file,
+            )
+        except RecprofileError as error:
+            raise _placed(error, plan.source.at(loc), uri) from error
         return Asset(uri, asset.path, asset.fingerprint)  # as written: an expanded ${env:…} is never kept
 
     files: dict[str, Asset] = {}
     missing: list[Problem] = []
     for name, uri, loc in _data_files(plan):
-        at = plan.source.at(loc)
         try:
             files[name] = find(uri, loc, is_file=True)
         except RecprofileError as error:
             is_path = "://" not in uri or uri.startswith("file://")
-            missing += [Problem("RP501" if is_path else p.code, p.message, at, p.help) for p in error.problems]
+            missing += [replace(p, code="RP501") if is_path else p for p in error.problems]
     if missing:
         raise DataError(missing) if any(p.code == "RP501" for p in missing) else RunError(missing)
     assets: dict[tuple[str, str], Asset] = {}
     for stage in (*plan.stages, *plan.baselines):
         for name, _, uri in stage.marked(IsAsset):
-            loc = (*(stage.loc or ()), "with", name)
-            try:
-                assets[stage.id, name] = find(uri, loc)
-            except RecprofileError as error:
-                raise _placed(error, plan.source.at(loc)) from error
+            assets[stage.id, name] = find(uri, (*(stage.loc or ()), "with", name))
     return files, assets
 
 
-def _placed(error: RecprofileError, at: Span) -> RecprofileError:
-    return type(error)(Problem(p.code, p.message, p.at or at, p.help) for p in error.problems)
+def _placed(error: RecprofileError, at: Span, uri: str) -> RecprofileError:
+    return type(error)(
+        Problem(p.code, unexpanded(p.message, uri), p.at or at, tuple(unexpanded(line, uri) for line in p.help))
+        for p in error.problems
+    )
 
 
 def _data_files(plan: Plan) -> Iterator[tuple[str, str, Loc]]:

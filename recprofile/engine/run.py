@@ -342,7 +342,7 @@ class _Engine:
                 problems.append(Problem("RP406", "'groups' needs a table of users", at, helps))
                 continue
             try:
-                data.users.column(column)
+                data.users.text(column)
             except DataError as error:
                 problems += [Problem(p.code, p.message, at, p.help) for p in error.problems]
         return problems

@@ -203,7 +203,9 @@ def _rating_difference(name: str, a: RatingSheet, b: RatingSheet, confidence: fl
 
 def _groups(data: Dataset, relevance: Relevance, column: str, notes: list[str]) -> list[Group]:
     """The largest groups of judged users by a user column, in the order of its values."""
-    values = data.users.column(column).gather(relevance.users.astype(np.uint32)).rename("value")
+    every = data.users.column(column)
+    every = data.users.text(column) if every.dtype.is_nested() else every
+    values = every.gather(relevance.users.astype(np.uint32)).rename("value")
     counts = values.value_counts(name="n").sort("n", "value", descending=[True, False])
     if counts.height > MOST_GROUPS:
         notes.append(f"'{column}' has {counts.height} values: only the {MOST_GROUPS} largest groups are shown")

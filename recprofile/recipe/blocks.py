@@ -76,6 +76,15 @@ def _metric(text: str) -> str:
     return text
 
 
+def _separator(text: str) -> str:
+    if len(text) != 1 or not text.isascii() or text in '"\r\n\0':
+        raise refusal("RP204", f"'separator' is {quoted(text)}, and must be one ASCII character, no quote or line end")
+    return text
+
+
+Separator = Annotated[str, AfterValidator(_separator)]
+
+
 class TableSource(Model):
     """A file of items or users, one row each. A bare path stands for `{path: …}`."""
 
@@ -84,8 +93,8 @@ class TableSource(Model):
     path: str = Field(min_length=1, description="Path, relative to the recipe, or URI of the file.")
     id: Column = Field("id", description="Column of the ids, as the interactions have them.")
     format: Format = Field("auto", description="File format; auto: by the ending of the path.")
-    separator: str | None = Field(
-        None, min_length=1, max_length=1, description="One character between columns; default: the format's own."
+    separator: Separator | None = Field(
+        None, description="One ASCII character between columns; default: the format's own."
     )
 
 
@@ -103,8 +112,8 @@ class InteractionsSource(Model):
     time: Column | None = Field(None, description="Column of times; default: 'time' when the file has it.")
     columns: tuple[Column, ...] = Field((), description="Further columns of the events to keep, as context.")
     format: Format = Field("auto", description="File format; auto: by the ending of the path.")
-    separator: str | None = Field(
-        None, min_length=1, max_length=1, description="One character between columns; default: the format's own."
+    separator: Separator | None = Field(
+        None, description="One ASCII character between columns; default: the format's own."
     )
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recprofile.artifacts import Dataset, Explanations, IntArray, Profiles, Recommendations
+from recprofile.errors import DataError
 
 HISTORY = 8  # events shown of a user
 LISTED = 10  # recommendations shown of a user
@@ -42,7 +43,10 @@ def item_names(data: Dataset) -> pl.Series:
     column = next((c for want in ("title", "name") for c in data.items.columns if c.casefold() == want), None)
     if column is None:
         return ids
-    text = data.items.column(column).cast(pl.String, strict=False).str.strip_chars().alias("label")
+    try:
+        text = data.items.text(column).str.strip_chars().alias("label")
+    except DataError:  # a title of bytes or fields names nothing
+        return ids
     return pl.select(pl.when(text.str.len_chars() > 0).then(text).otherwise(ids).alias("label")).to_series()
 
 

@@ -7,8 +7,8 @@
 """
 
 from recprofile.source.dump import dump_yaml
-from recprofile.source.environment import expand_env
+from recprofile.source.environment import expand_env, unexpanded
 from recprofile.source.layers import read_source
 from recprofile.source.tree import Entry, Scalar, Source
 
-__all__ = ["Entry", "Scalar", "Source", "dump_yaml", "expand_env", "read_source"]
+__all__ = ["Entry", "Scalar", "Source", "dump_yaml", "expand_env", "read_source", "unexpanded"]

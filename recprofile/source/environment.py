@@ -29,6 +29,14 @@ def expand_env(text: str) -> str:
     return _REFERENCE.sub(lambda found: os.environ[found[1]], text)
 
 
+def unexpanded(said: str, text: str) -> str:
+    """Words about an expanded text, with the values of its references written as references again."""
+    for found in _REFERENCE.finditer(text):
+        if value := os.environ.get(found[1]):
+            said = said.replace(value, found[0])
+    return said
+
+
 def environment_problems(root: Entry, *, check_set: bool) -> Iterator[Problem]:
     """References in the wrong place, badly written or, with `check_set`, naming a variable that is not set."""
     if isinstance(root.value, dict):

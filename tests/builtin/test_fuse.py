@@ -180,7 +180,7 @@ def test_blocks_balanced_by_spread_have_scores_whose_deviation_is_their_weight()
 
 def test_a_weight_for_a_stage_that_is_not_fused_is_refused():
     data = square()
-    with pytest.raises(RunError, match="RP601 'weights' names 'plott', which is not among the stages fused") as caught:
+    with pytest.raises(RunError, match="RP601 'plott' in 'weights' is not among the stages fused") as caught:
         fuse(Weighted, data, {"plot": of_items(data, np.eye(3))}, weights={"plott": 1})
     assert "did you mean 'plot'?" in caught.value.problems[0].help
 

@@ -88,7 +88,7 @@ class QualityGap(Check[QualityGapParams]):
 
     def check(self, recs: Recommendations, inputs: Inputs, data: Dataset, ctx: Context) -> CheckResult:
         p = self.params
-        column = data.users.column(p.group).cast(pl.String).fill_null(MISSING)
+        column = data.users.text(p.group).fill_null(MISSING)
         users, quality = ndcg_by_user(recs, data, k=p.k)
         if len(users) == 0:
             return CheckResult(None, "no verdict: no user has both a list and something relevant in test")

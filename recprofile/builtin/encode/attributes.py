@@ -76,9 +76,9 @@ def _values(table: Table, p: CategoryParams) -> pl.DataFrame:
         if isinstance(column.dtype, pl.List):
             values = column.cast(pl.List(pl.String))
         elif p.separator is not None:
-            values = column.cast(pl.String).str.split(p.separator)
+            values = table.text(name).str.split(p.separator)
         else:
-            values = column.cast(pl.String)
+            values = table.text(name)
         rows = values.alias("value").to_frame().with_row_index("row")
         if isinstance(values.dtype, pl.List):
             rows = rows.explode("value")

@@ -82,7 +82,7 @@ def item_labels(data: Dataset, column: str | None) -> pl.Series:
     ids = data.items.ids.ids.cast(pl.String).alias("label")
     if column is None:
         return ids
-    text = data.items.column(column).cast(pl.String).str.strip_chars().alias("label")
+    text = data.items.text(column).str.strip_chars().alias("label")
     return pl.select(pl.when(text.str.len_chars() > 0).then(text).otherwise(ids).alias("label")).to_series()
 
 

@@ -108,7 +108,8 @@ def signed(value: pl.Expr) -> pl.Expr:
     """A number with its sign, to two digits that count: +0.31, -12, +0.0042."""
     size = value.abs().cast(pl.Float64)
     small = size.round_sig_figs(2).cast(pl.String).str.strip_suffix(".0")
-    text = pl.when(size >= 10).then(size.round(0).cast(pl.Int64).cast(pl.String)).otherwise(small)
+    whole = size.round(0).cast(pl.Int64, strict=False).cast(pl.String)
+    text = pl.when(size.is_between(10, 1e15)).then(whole).otherwise(small)  # 5.9e29 is no whole number of 64 bits
     return pl.concat_str(pl.when(value < 0).then(pl.lit("-")).otherwise(pl.lit("+")), text)
 
 
