@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -121,13 +122,9 @@ def _command() -> TyperGroup:
     return worded(group)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The entry point of the `recprofile` command; always leaves by SystemExit."""
-    sys.exit(status_of(arguments))
-
-
 def status_of(arguments: list[str] | None = None) -> int:
     """Run a command and give its exit code; what goes wrong is printed to standard error."""
+    _usable_streams()
     try:
         status = _status(arguments)
         sys.stdout.flush()
@@ -153,7 +150,10 @@ def _status(arguments: list[str] | None) -> int:
         else:
             print_lines(usage_error(error, PROGRAM))
         return WRONG
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as error:
+        if isinstance(error.__cause__, EOFError):  # typer takes a component's end of file for the person's
+            print_problems([_failure(error.__cause__)])
+            return FAILED
         errors_console().print("interrupted; the results of finished stages are kept: run again to go on")
         return INTERRUPTED
     except RecprofileError as error:
@@ -166,6 +166,21 @@ def _status(arguments: list[str] | None) -> int:
         _trace()
         print_problems([_failure(error)])
         return FAILED
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # what polars raises when it gives up, outside of Exception
+            raise
+        print_problems([_failure(error)])
+        return FAILED
+
+
+def _usable_streams() -> None:
+    """Make the standard streams take all that is printed: closed ones lead nowhere, and any encoding will do."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _is_help(error: typer.TyperException) -> bool:
@@ -173,7 +188,7 @@ def _is_help(error: typer.TyperException) -> bool:
     return type(error).__name__ == "NoArgsIsHelpError"
 
 
-def _failure(error: Exception) -> Problem:
+def _failure(error: BaseException) -> Problem:
     notes: tuple[str, ...] = tuple(getattr(error, "__notes__", ()))
     what = " ".join(str(error).split())[:500]
     message = f"{type(error).__name__}: {what}" if what else type(error).__name__

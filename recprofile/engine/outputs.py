@@ -4,28 +4,47 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from recprofile.artifacts import CheckResult, Dataset, Explanations, Profiles, save_pack, save_table
+from recprofile.assets import Asset
+from recprofile.cache import Record
 from recprofile.components import IsAsset, Ranker
 from recprofile.dataset import describe
-from recprofile.engine.nodes import EVALUATION
+from recprofile.engine.nodes import EVALUATION, Graph
+from recprofile.plan import Plan
 from recprofile.plan.make import own_version
+from recprofile.registry import Plugin
 from recprofile.report import build_report, item_names, render_report
 from recprofile.runs import write_json, write_run
 from recprofile.source import dump_yaml
 
-if TYPE_CHECKING:
-    from recprofile.engine.run import _Engine
-
 LIBRARIES = ("numpy", "polars", "scipy", "torch", "transformers", "scikit-surprise", "fairlearn", "pydantic")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run whose stages are done, as `write_outputs` reads it: `get` gives the result of a node by its id."""
+
+    plan: Plan
+    graph: Graph
+    keys: Mapping[str, str]
+    device: str
+    files: Mapping[str, Asset]
+    assets: Mapping[tuple[str, str], Asset]
+    plugins: tuple[Plugin, ...]
+    computed: tuple[str, ...]
+    records: Mapping[str, Record]
+    warnings: Sequence[Mapping[str, str]]
+    command: str
+    get: Callable[[str], Any]
 
 
 @dataclass(frozen=True)
@@ -37,18 +56,18 @@ class Written:
     passed: bool
 
 
-def write_outputs(engine: _Engine, out: Path, seconds: float) -> Written:
+def write_outputs(run: Finished, out: Path, seconds: float) -> Written:
     """Write the run folder of a finished run, whole or not at all."""
-    plan, graph = engine.plan, engine.graph
-    data: Dataset = engine.get(_last_data(engine))
-    recs = engine.work.lists_given_out(graph.final) if graph.final else None
-    profiles: Profiles | None = engine.get(graph.profiles) if graph.profiles else None
-    metrics: dict[str, Any] = engine.get(EVALUATION).to_json() if EVALUATION in graph.nodes else {}
-    checks = [_check_json(stage.id, stage.offer.pinned, stage.fail, engine.get(stage.id)) for stage in plan.of("check")]
-    explained: list[Explanations] = [engine.get(stage.id) for stage in plan.of("explain")]
+    plan, graph = run.plan, run.graph
+    data: Dataset = run.get(_last_data(run))
+    recs = run.get(graph.final).cut(plan.recipe.lists.k) if graph.final else None
+    profiles: Profiles | None = run.get(graph.profiles) if graph.profiles else None
+    metrics: dict[str, Any] = run.get(EVALUATION).to_json() if EVALUATION in graph.nodes else {}
+    checks = [_check_json(stage.id, stage.offer.pinned, stage.fail, run.get(stage.id)) for stage in plan.of("check")]
+    explained: list[Explanations] = [run.get(stage.id) for stage in plan.of("explain")]
     passed = all(c["passed"] is not False or c["fail"] == "warn" for c in checks)
-    recipe = dump_yaml(_rehomed(engine, out))
-    manifest = _manifest(engine, data, recipe, seconds, passed=passed)
+    recipe = dump_yaml(_rehomed(run, out))
+    manifest = _manifest(run, data, recipe, seconds, passed=passed)
 
     def fill(folder: Path) -> None:
         head = f"# {plan.source.path.name}, filled and pinned; paths are relative to this file\n"
@@ -63,7 +82,7 @@ def write_outputs(engine: _Engine, out: Path, seconds: float) -> Written:
             (folder / "profiles").mkdir()
             save_pack(profiles.pack(), folder / "profiles")
         if plan.final is not None:
-            ranker: Ranker = engine.get(plan.final.id)
+            ranker: Ranker = run.get(plan.final.id)
             (folder / "model").mkdir()
             save_pack(ranker.pack(), folder / "model")
             made_by = {"component": plan.final.offer.pinned, "params": plan.final.params()}
@@ -86,11 +105,9 @@ def write_outputs(engine: _Engine, out: Path, seconds: float) -> Written:
     return Written(metrics, tuple(checks), passed)
 
 
-def _last_data(engine: _Engine) -> str:
+def _last_data(run: Finished) -> str:
     """The data as the last preprocess stage left them."""
-    return next(
-        reversed([node.data for node in engine.graph.nodes.values() if node.kind not in ("data", "preprocess")])
-    )
+    return next(reversed([node.data for node in run.graph.nodes.values() if node.kind not in ("data", "preprocess")]))
 
 
 def _check_json(id: str, component: str, fail: str, result: CheckResult) -> dict[str, Any]:
@@ -106,31 +123,31 @@ def _check_json(id: str, component: str, fail: str, result: CheckResult) -> dict
     }
 
 
-def _manifest(engine: _Engine, data: Dataset, recipe: str, seconds: float, *, passed: bool) -> dict[str, Any]:
-    plan = engine.plan
+def _manifest(run: Finished, data: Dataset, recipe: str, seconds: float, *, passed: bool) -> dict[str, Any]:
+    plan = run.plan
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     return {
         "recprofile": own_version(),
         "name": plan.name,
-        "command": engine.settings.command or f"recprofile run {plan.source.path}",
+        "command": run.command or f"recprofile run {plan.source.path}",
         "recipe_file": str(plan.source.path),
         "recipe": recipe,
         "seed": plan.recipe.seed,
-        "device": engine.device,
+        "device": run.device,
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
         "plugins": [
             {"namespace": p.namespace, "distribution": p.distribution, "version": p.version}
-            for p in engine.registry.plugins
+            for p in run.plugins
             if p.problem is None
         ],
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
         "data": describe(data),
-        "files": {name: {"uri": a.uri, "fingerprint": a.fingerprint} for name, a in engine.files.items()},
+        "files": {name: {"uri": a.uri, "fingerprint": a.fingerprint} for name, a in run.files.items()},
         "assets": {
-            f"{id}.{name}": {"uri": a.uri, "fingerprint": a.fingerprint} for (id, name), a in engine.assets.items()
+            f"{id}.{name}": {"uri": a.uri, "fingerprint": a.fingerprint} for (id, name), a in run.assets.items()
         },
         "stages": [
             {
@@ -138,25 +155,25 @@ def _manifest(engine: _Engine, data: Dataset, recipe: str, seconds: float, *, pa
                 "kind": node.kind,
                 "component": node.component,
                 "key": node.key,
-                "cached": node.id not in engine.computed,
+                "cached": node.id not in run.computed,
                 "seconds": record.seconds,
                 "peak_mib": record.peak_mib,
                 "warnings": list(record.warnings),
                 "facts": dict(record.facts),
             }
-            for node in engine.graph.nodes.values()
-            if (record := engine.records.get(node.id)) is not None
+            for node in run.graph.nodes.values()
+            if (record := run.records.get(node.id)) is not None
         ],
-        "warnings": engine.warnings,
+        "warnings": run.warnings,
         "notes": list(data.notes),
-        "keys": engine.keys,
+        "keys": run.keys,
         "passed": passed,
     }
 
 
-def _rehomed(engine: _Engine, out: Path) -> dict[str, Any]:
+def _rehomed(run: Finished, out: Path) -> dict[str, Any]:
     """The filled recipe with plain paths made relative to the run folder, so that it runs from there."""
-    plan = engine.plan
+    plan = run.plan
     data = plan.filled()
     data["out"] = "."
 
