@@ -55,6 +55,11 @@ class IsAsset:
     """Marks a parameter that names a file, folder or model by path or URI; its contents count in the cache key."""
 
 
+@dataclass(frozen=True)
+class NamesInputs:
+    """Marks a mapping parameter whose keys are ids of stages that this one takes, so that a wrong one is found."""
+
+
 ItemColumns = Annotated[tuple[str, ...], ColumnsOf("items")]
 UserColumns = Annotated[tuple[str, ...], ColumnsOf("users")]
 AxisColumns = Annotated[tuple[str, ...], ColumnsOf("axis")]

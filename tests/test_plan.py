@@ -1103,3 +1103,15 @@ def test_any_plan_is_said_in_full_by_its_filled_recipe(plan_of, data):
     blocks = {"interactions": "r.csv", "items": "i.csv", "users": "u.csv"}
     plan = plan_of(dump_yaml({"recipe": 1, "data": blocks, "stages": stages}))
     assert outcome(plan_of(dump_yaml(plan.filled()), file="filled.yaml")) == outcome(plan)
+
+
+def test_a_weight_of_a_stage_that_is_not_taken_is_pointed_at(refused):
+    recipe = SMALL.replace("fuse: mean-history", "fuse: weighted\n    with: {weights: {plto: 2}}")
+    told = refused(recipe)
+    assert "RP401 'weights' names 'plto', which this stage does not take" in told
+    assert "= it takes: " in told
+
+
+def test_an_address_that_can_lead_nowhere_is_told_without_looking_for_it(refused):
+    told = refused(SMALL.replace("movies.csv", "package://books/items.csv"))
+    assert "RP204 'package://books/items.csv' names no version" in told

@@ -13,7 +13,7 @@
 Nothing that is fetched is imported, installed or run.
 """
 
-from recprofile.assets.address import Asset, Source, resolve
+from recprofile.assets.address import Asset, Source, check_address, resolve
 from recprofile.assets.datasets import DATASETS, DatasetCard, Part, cached_datasets, fetch_dataset
 from recprofile.assets.fingerprints import fingerprint
 from recprofile.assets.store import Progress, cache_root, is_offline
@@ -27,6 +27,7 @@ __all__ = [
     "Source",
     "cache_root",
     "cached_datasets",
+    "check_address",
     "fetch_dataset",
     "fingerprint",
     "is_offline",

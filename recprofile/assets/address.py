@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -85,6 +85,21 @@ def resolve(
     return Asset(uri, path, _fingerprint(path, memos))
 
 
+def check_address(uri: str, schemes: Collection[str] = ()) -> None:
+    """Raise RP605 for an address that can lead nowhere, whatever lies on disk or network; looks at the text alone."""
+    found = _SCHEME.match(uri)
+    scheme = found[1].lower() if found else "file"
+    if scheme == "package":
+        PackageAddress.parse(uri)
+    elif scheme == "hub":
+        HubAddress.parse(uri)
+    elif scheme == "dataset":
+        name, _, part = uri.partition("://")[2].strip("/").partition("/")
+        part_file(name, part, datasets=None)
+    elif scheme != "file" and scheme not in schemes:
+        raise _unknown(uri, scheme, schemes)
+
+
 def _local(uri: str, base: Path) -> Path:
     """Absolute path of a plain path or file:// address, relative to `base`; '~' is the home folder."""
     text = uri
@@ -121,7 +136,7 @@ def _near(path: Path) -> tuple[str, ...]:
     return did_you_mean(path.name, names, label=f"in '{path.parent}'")
 
 
-def _unknown(uri: str, scheme: str, schemes: Mapping[str, Source]) -> RecprofileError:
+def _unknown(uri: str, scheme: str, schemes: Collection[str]) -> RecprofileError:
     if scheme in ("http", "https", "ftp", "s3", "gs"):
         helps: tuple[str, ...] = ("fetch it yourself, and give its path on this disk",)
     else:

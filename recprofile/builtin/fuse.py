@@ -27,6 +27,7 @@ from recprofile.plugin import (
     FloatArray,
     Fuser,
     IdMap,
+    NamesInputs,
     Profiles,
     RunError,
     did_you_mean,
@@ -81,7 +82,7 @@ class MeanHistory(Fuser[MeanHistoryParams]):
 
 
 class WeightedParams(HistoryParams):
-    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+    weights: Annotated[dict[str, Annotated[float, Field(ge=0)]], NamesInputs()] = Field(
         default={}, description="Stage id → weight of its block, 0 or more; a stage that is not named weighs 1."
     )
     balance: Literal["spread", "cosine"] = Field(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from recprofile.assets import Asset, Progress, Source, resolve
 from recprofile.components import IsAsset
 from recprofile.errors import DataError, Problem, RecprofileError, RunError, Span
-from recprofile.plan import Plan
+from recprofile.plan import Plan, data_files
 from recprofile.registry import Registry
 from recprofile.source import expand_env, unexpanded
 
@@ -50,7 +49,7 @@ def resolve_files(
 
     files: dict[str, Asset] = {}
     missing: list[Problem] = []
-    for name, uri, loc in _data_files(plan):
+    for name, uri, loc in data_files(plan.recipe, plan.source):
         try:
             files[name] = find(uri, loc, is_file=True)
         except RecprofileError as error:
@@ -70,24 +69,3 @@ def _placed(error: RecprofileError, at: Span, uri: str) -> RecprofileError:
         Problem(p.code, unexpanded(p.message, uri), p.at or at, tuple(unexpanded(line, uri) for line in p.help))
         for p in error.problems
     )
-
-
-def _data_files(plan: Plan) -> Iterator[tuple[str, str, Loc]]:
-    data = plan.recipe.data
-    blocks: Mapping[str, object] = {"interactions": data.interactions, "items": data.items, "users": data.users}
-    for name, block in blocks.items():
-        if block is not None:
-            uri: str = block.path  # type: ignore[attr-defined]  # both kinds of source have a path
-            yield name, uri, _path_loc(plan, ("data", name))
-    if data.split is not None and data.split.by == "file":
-        yield "test", data.split.test, ("data", "split", "test")
-        if data.split.valid is not None:
-            yield "valid", data.split.valid, ("data", "split", "valid")
-    if plan.recipe.lists.candidates not in ("all", "cold"):
-        yield "candidates", plan.recipe.lists.candidates, ("list", "candidates")
-
-
-def _path_loc(plan: Plan, loc: Loc) -> Loc:
-    """Where a path stands: the value itself in the short form, else under 'path'."""
-    entry, _ = plan.source.reach(loc)
-    return (*loc, "path") if isinstance(entry.value, dict) else loc

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from recprofile.artifacts import PositiveRule
 from recprofile.components import Component, Params
 from recprofile.errors import Problem, RecipeError, Span, quoted
+from recprofile.plan.marks import file_problems, stage_problems
 from recprofile.plan.stages import Plan, PlannedStage
 from recprofile.plan.surroundings import surroundings, written_texts
 from recprofile.plan.wiring import Draft, Inputs, place, wire
@@ -44,9 +45,14 @@ def make_plan(source: Source, registry: Registry) -> Plan:
         if draft.component is not None:
             problems += _needs(draft.component, draft.use, tables, draft.at)
             if not wrong:
-                stages.append(_planned(draft, offers[draft.index], draft.component, inputs))
+                stage = _planned(draft, offers[draft.index], draft.component, inputs)
+                named = draft.stage.from_ if draft.stage else ()
+                problems += stage_problems(stage, source, registry, named=named)
+                stages.append(stage)
     baselines, wrong = _baselines(source, registry, drafts, tables)
     problems += wrong + surroundings(source, registry)
+    if recipe is not None:
+        problems += file_problems(recipe, source, registry)
     if problems or recipe is None:
         raise RecipeError(sort_problems(problems, source))
     name = recipe.name or source.path.stem

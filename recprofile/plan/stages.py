@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from recprofile.artifacts import PositiveRule
-from recprofile.components import ColumnsOf, Component, IsAsset
+from recprofile.components import ColumnsOf, Component, IsAsset, NamesInputs
 from recprofile.errors import Span
-from recprofile.recipe import Evaluate, Recipe, parse_metric
+from recprofile.recipe import Evaluate, FileSplit, Recipe, parse_metric
 from recprofile.registry import Offer
 from recprofile.source import Source
+
+Loc = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class PlannedStage:
         filled: dict[str, Any] = self.component.params.to_data()
         return filled
 
-    def marked(self, kind: type[IsAsset] | type[ColumnsOf]) -> Iterator[tuple[str, Any, Any]]:
-        """Parameters marked as an asset or as columns: name, mark, value; those that are None are left out."""
+    def marked(self, kind: type[IsAsset] | type[ColumnsOf] | type[NamesInputs]) -> Iterator[tuple[str, Any, Any]]:
+        """Parameters with a mark of this kind: name, mark, value; those that are None are left out."""
         for name, info in type(self.component.params).model_fields.items():
             value = getattr(self.component.params, name)
             marks = [*info.metadata, *_inner_marks(info.annotation)]
@@ -111,3 +113,22 @@ def _stage_data(stage: PlannedStage) -> dict[str, Any]:
     if stage.verb == "check":
         data["fail"] = stage.fail
     return data
+
+
+def data_files(recipe: Recipe, source: Source) -> Iterator[tuple[str, str, Loc]]:
+    """Files that a recipe itself names: key, address as written, and where it is written.
+
+    'interactions', 'items', 'users', 'test', 'valid', and 'candidates'.
+    """
+    data, split = recipe.data, recipe.data.split
+    for name, block in (("interactions", data.interactions), ("items", data.items), ("users", data.users)):
+        if block is not None:
+            written, _ = source.reach(("data", name))
+            loc: Loc = ("data", name)
+            yield name, block.path, (*loc, "path") if isinstance(written.value, dict) else loc
+    if isinstance(split, FileSplit):
+        yield "test", split.test, ("data", "split", "test")
+        if split.valid is not None:
+            yield "valid", split.valid, ("data", "split", "valid")
+    if recipe.lists.candidates not in ("all", "cold"):
+        yield "candidates", recipe.lists.candidates, ("list", "candidates")
