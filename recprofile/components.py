@@ -217,6 +217,10 @@ class Ranker(ABC):
         """Signed part of each history item in a pair's score, (n_pairs, n_items) CSR; None when it cannot tell."""
         return None
 
+    def additive(self) -> bool:
+        """Whether a score loses exactly an item's evidence when that item is taken out of the history."""
+        return True
+
     def block_evidence(self, users: IntArray, items: IntArray) -> Mapping[str, FloatArray] | None:
         """Signed part of each profile block in a pair's score, (n_pairs,) by block; None when it has no blocks."""
         return None

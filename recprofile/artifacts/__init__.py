@@ -1,9 +1,11 @@
 """What passes between stages: frozen, self-checking, columnar.
 
-Read in this order: `pack` (how an artifact lies on disk), `tables` (ids and attributes), `interactions`
-(events and the Dataset), `vectors` (Embeddings and Profiles), `results` (what a run gives back).
+Read in this order: `pack` (how an artifact lies on disk), `tables` (ids and attributes), `interactions` (events and the
+Dataset), `vectors` (Embeddings and Profiles) with `fold_in` (how a model's users follow from behaviour), `results`
+(what a run gives back).
 """
 
+from recprofile.artifacts.fold_in import FoldIn
 from recprofile.artifacts.interactions import Dataset, Interactions, PositiveRule
 from recprofile.artifacts.pack import Pack, load_pack, save_pack, save_table
 from recprofile.artifacts.results import CheckResult, Explanations, Measure, Recommendations
@@ -20,6 +22,7 @@ __all__ = [
     "Encoded",
     "Explanations",
     "FloatArray",
+    "FoldIn",
     "IdMap",
     "IntArray",
     "Interactions",

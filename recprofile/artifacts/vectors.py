@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recprofile.artifacts.fold_in import FoldIn
 from recprofile.artifacts.pack import Pack, join_packs, pack_csr, unpack_csr
 from recprofile.artifacts.tables import IdMap
 from recprofile.artifacts.types import BoolArray, FloatArray, IntArray, expect, expect_finite
@@ -77,10 +78,14 @@ class Embeddings:
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """What an encode stage gives: vectors of items, of users, or of both in one space."""
+    """What an encode stage gives: vectors of items, of users, or of both in one space.
+
+    `fold_in` says how the user vectors follow from behaviour, where the model can say it.
+    """
 
     items: Embeddings | None = None
     users: Embeddings | None = None
+    fold_in: FoldIn | None = None
 
     def __post_init__(self) -> None:
         if self.items is None and self.users is None:
@@ -110,6 +115,7 @@ class Encoded:
         return join_packs(
             items=self.items.pack() if self.items is not None else None,
             users=self.users.pack() if self.users is not None else None,
+            fold_in=self.fold_in.pack() if self.fold_in is not None else None,
         )
 
     @classmethod
@@ -117,7 +123,7 @@ class Encoded:
         """The inverse of `pack`."""
         items = Embeddings.unpack(pack.part("items")) if pack.has("items") else None
         users = Embeddings.unpack(pack.part("users")) if pack.has("users") else None
-        return cls(items, users)
+        return cls(items, users, FoldIn.unpack(pack.part("fold_in")) if pack.has("fold_in") else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +133,9 @@ class Block:
     `start:stop` are its columns in `Profiles.user_vectors` and `item_vectors`, so that a score (an inner product in
     the fused space) is the sum of the blocks' inner products. `weight` is the share that the recipe or training gave
     it. Where `pool` is present, float32 (n_users,), the user's part is pooled from history and
-    user_part[u] = pool[u] · Σ_j history[u, j] · item_part[j], which is what evidence by history item rests on.
+    user_part[u] = pool[u] · Σ_j history[u, j] · item_part[j], which is what evidence by history item rests on. Where
+    `fold_in` is present, the user's part is that of a model, and `scale` is what its vectors were multiplied with on
+    both sides.
     """
 
     name: str
@@ -135,6 +143,8 @@ class Block:
     stop: int
     weight: float = 1.0
     pool: FloatArray | None = None
+    fold_in: FoldIn | None = None
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +193,16 @@ class Profiles:
         """Columns of the fused space."""
         return int(self.user_vectors.shape[1])
 
+    @property
+    def tells_history(self) -> bool:
+        """Whether any block says what each history item gives: see `history_scores`."""
+        return any(block.fold_in is not None or block.pool is not None for block in self.blocks)
+
+    def rests_on(self) -> csr_array | None:
+        """The weight of each history item, (n_users, n_items): in the pooled blocks, else a model; None: neither."""
+        fold_ins = (block.fold_in.confidence for block in self.blocks if block.fold_in is not None)
+        return self.history if self.history is not None else next(fold_ins, None)
+
     def block_scores(self, users: IntArray, items: IntArray) -> FloatArray:
         """Each block's part of the inner product of user and item, pair by pair: (n_pairs, n_blocks) float32."""
         product = self.user_vectors[users] * self.item_vectors[items]
@@ -190,15 +210,23 @@ class Profiles:
         return np.stack(parts, axis=1).astype(np.float32) if parts else np.zeros((len(users), 0), np.float32)
 
     def history_scores(self, users: IntArray, items: IntArray) -> csr_array:
-        """Each history item's part of the pooled blocks' score, pair by pair: (n_pairs, n_items) float32 CSR.
+        """Each history item's part of a pair's score, pair by pair: (n_pairs, n_items) float32 CSR.
 
-        A row sums to what the pooled blocks give that pair; blocks that are not pooled are in `block_scores` only.
+        A row sums to what the pooled and the folded-in blocks give that pair; other blocks are in `block_scores` only.
         """
         from scipy.sparse import csr_array  # noqa: PLC0415 - costs 90 ms that `validate` need not pay
 
-        if self.history is None:
-            return csr_array((len(users), len(self.items)), dtype=np.float32)
-        rows = self.history[users].tocsr()
+        total = csr_array((len(users), len(self.items)), dtype=np.float32)
+        for block in self.blocks:
+            if block.fold_in is not None:
+                vectors = self.item_vectors[:, block.start : block.stop] / np.float32(block.scale)
+                total = total + block.fold_in.parts(vectors, users, items) * np.float32(block.scale**2)
+        return total if self.history is None else total + self._pooled_scores(self.history, users, items)
+
+    def _pooled_scores(self, history: csr_array, users: IntArray, items: IntArray) -> csr_array:
+        from scipy.sparse import csr_array  # noqa: PLC0415 - as above
+
+        rows = history[users].tocsr()
         pair = np.repeat(np.arange(len(users)), np.diff(rows.indptr))
         value = np.zeros(len(pair), np.float32)
         for block in self.blocks:
@@ -214,13 +242,15 @@ class Profiles:
             "user_vectors": self.user_vectors, "item_vectors": self.item_vectors, "known": self.known
         }  # fmt: skip
         arrays |= {f"pool/{b.name}": b.pool for b in self.blocks if b.pool is not None}
-        blocks = [[b.name, b.start, b.stop, b.weight] for b in self.blocks]
+        blocks = [[b.name, b.start, b.stop, b.weight, b.scale] for b in self.blocks]
+        folds = {f"fold_in_{n}": b.fold_in.pack() for n, b in enumerate(self.blocks) if b.fold_in is not None}
         tables = {"cards": self.cards} if self.cards.width else {}
         return join_packs(
             users=self.users.pack(),
             items=self.items.pack(),
             own=Pack(arrays, tables, {"blocks": blocks, "asof": self.asof}),
             history=None if self.history is None else pack_csr(self.history),
+            **folds,
         )
 
     @classmethod
@@ -228,12 +258,17 @@ class Profiles:
         """The inverse of `pack`."""
         own = pack.part("own")
         pools: Mapping[str, Any] = own.arrays
+        folds = [f"fold_in_{n}" for n in range(len(own.values["blocks"]))]
+        fold_ins = [FoldIn.unpack(pack.part(name)) if pack.has(name) else None for name in folds]
         return cls(
             IdMap.unpack(pack.part("users")),
             IdMap.unpack(pack.part("items")),
             own.arrays["user_vectors"],
             own.arrays["item_vectors"],
-            tuple(Block(n, a, z, w, pools.get(f"pool/{n}")) for n, a, z, w in own.values["blocks"]),
+            tuple(
+                Block(name, start, stop, weight, pools.get(f"pool/{name}"), fold_in, scale)
+                for (name, start, stop, weight, scale), fold_in in zip(own.values["blocks"], fold_ins, strict=True)
+            ),
             own.arrays["known"],
             unpack_csr(pack.part("history")) if pack.has("history") else None,
             own.tables.get("cards", pl.DataFrame()),

@@ -25,6 +25,7 @@ from recprofile.plugin import (
     Encoded,
     Field,
     FloatArray,
+    FoldIn,
     Fuser,
     IdMap,
     NamesInputs,
@@ -128,11 +129,12 @@ class Weighted(Fuser[WeightedParams]):
 
 @dataclass(frozen=True)
 class _Part:
-    """A block, complete: users (n_users, d), items (n_items, d), and the pool of users made from history."""
+    """A block, complete: users (n_users, d), items (n_items, d), and how users follow from history, if they do."""
 
     users: FloatArray
     items: FloatArray
     pool: FloatArray | None = None
+    fold_in: FoldIn | None = None
 
 
 def _deviation(part: _Part) -> float:
@@ -199,7 +201,8 @@ def _fused(
         scale = np.float32(np.sqrt(weight / (_deviation(part) if spread else 1)))
         np.multiply(part.users, scale, out=users[:, at:stop])
         np.multiply(part.items, scale, out=items[:, at:stop])
-        blocks.append(Block(name, at, stop, weight, part.pool))
+        fold_in = part.fold_in if scale > 0 else None
+        blocks.append(Block(name, at, stop, weight, part.pool, fold_in, float(scale)))
         at = stop
     known = np.asarray(users.any(axis=1))
     time = data.train.time
@@ -212,7 +215,9 @@ def _complete(one: Encoded, data: Dataset, histories: _Histories, *, normalise: 
     """Both sides of a block, before its weight."""
     if one.items is not None and one.users is not None:
         users, items = _present(one.users), _present(one.items)
-        return _Part(unit_rows(users), unit_rows(items)) if normalise else _Part(users, items)
+        if normalise:  # each row by a factor of its own: the model's equations hold no longer
+            return _Part(unit_rows(users), unit_rows(items))
+        return _Part(users, items, fold_in=one.fold_in)
     if one.items is not None:
         items = _side(one.items, ~data.cold_items(), normalise=normalise, centre=centre)
         users, pool = _means(histories.of_users(), items, ~one.items.missing, normalise=normalise)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from recprofile.cli.terminal import console, print_indented, table
 
 if TYPE_CHECKING:
-    from recprofile.artifacts import Profiles
+    from recprofile.artifacts import Block, Profiles
     from recprofile.runs import Run
 
 HISTORY = 15  # history items shown
@@ -140,7 +140,7 @@ def _blocks(profiles: Profiles, code: int, listed: list[Any], run: Run) -> list[
             "weight": block.weight,
             "share": float(part / whole) if whole > 0 else None,
             "norm": float(np.linalg.norm(vector[block.start : block.stop])),
-            "rests_on": "history" if block.pool is not None else "vectors of users",
+            "rests_on": _rests_on(block),
             "component": made_by.get(block.name),
             "assets": [a["uri"] for name, a in assets.items() if name.rpartition(".")[0] == block.name],
         }
@@ -148,13 +148,21 @@ def _blocks(profiles: Profiles, code: int, listed: list[Any], run: Run) -> list[
     ]
 
 
+def _rests_on(block: Block) -> str:
+    """What a user's part of a block follows from."""
+    if block.fold_in is not None:
+        return "history, by model"
+    return "history" if block.pool is not None else "vectors of users"
+
+
 def _history(profiles: Profiles, code: int, labels: Mapping[str, str]) -> tuple[list[dict[str, Any]], int, bool]:
-    """The items that weigh most in the pooled blocks, how many there are in all, and whether they weigh the same."""
+    """The items that weigh most in the profile, how many there are in all, and whether they weigh the same."""
     import numpy as np
 
-    if profiles.history is None:
+    history = profiles.rests_on()
+    if history is None:
         return [], 0, True
-    row = profiles.history[[code]].tocsr()
+    row = history[[code]].tocsr()
     order = np.argsort(-np.abs(row.data), kind="stable")[:HISTORY]
     items = profiles.items.outside(row.indices[order].astype(np.int32))
     weights = row.data[order].tolist()

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from recprofile.builtin.encode import Als
-from recprofile.plugin import DataError, Encoded
+from recprofile.builtin.fuse import Weighted
+from recprofile.builtin.recommend.dot import DotRanker
+from recprofile.plugin import DataError, Embeddings, Encoded, FoldIn, Profiles
 from recprofile.testing import EncoderTests, checkerboard, context, dataset, toy
 
 
@@ -124,3 +126,41 @@ def test_progress_ends_at_its_total():
     made = Als(Als.params_type.model_validate({"dim": 2, "epochs": 3}))
     made.encode(toy(), context(report=lambda done, total, unit: seen.append((done, total))))
     assert seen[-1][0] == seen[-1][1] > 0
+
+
+def test_what_each_history_item_gives_adds_up_to_the_score():
+    data = toy()
+    als = Als(Als.params_type(dim=4, epochs=3, weighted=True, positive_only=False, nu=0.5))
+    got = als.encode(data, context())
+    users, items = (a.ravel().astype(np.int32) for a in np.meshgrid(range(6), range(6), indexing="ij"))
+    parts = got.fold_in.parts(got.items.vectors, users, items)
+    whole = (got.users.vectors @ got.items.vectors.T).ravel()
+    np.testing.assert_allclose(parts.sum(axis=1), whole, atol=1e-5)
+    # and only what is in a user's history gives anything
+    assert set(parts[[2]].indices) == {0, 1, 3}
+
+
+def test_a_part_is_the_solution_of_the_users_own_system():
+    # Two items with y = 1 and 2 in one dimension; u likes both, c = 1 + 4 = 5, l2 2, nu 0: the gram is 5, and
+    # A = 5 + 4 * 1 + 4 * 4 + 2 = 27. Item 0 gives item 1: 5 * 2 * 1 / 27, item 1 gives itself 5 * 2 * 2 / 27.
+    from scipy.sparse import csr_array
+
+    fold = FoldIn(csr_array(np.array([[5, 5]], np.float32)), alpha=4, l2=2, nu=0)
+    parts = fold.parts(np.array([[1], [2]], np.float32), np.array([0], np.int32), np.array([1], np.int32))
+    np.testing.assert_allclose(parts.toarray(), [[10 / 27, 20 / 27]], rtol=1e-6)
+
+
+def test_evidence_of_a_fused_model_adds_up_to_its_block_whatever_its_weight():
+    data = toy()
+    taste = Als(Als.params_type(dim=3, epochs=3)).encode(data, context())
+    plot = Embeddings("item", data.items.ids, np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32))
+    encoded = {"taste": taste, "plot": Encoded(items=plot)}
+    profiles = Weighted(Weighted.params_type(weights={"taste": 3, "plot": 0.5})).fuse(encoded, data, context())
+    users, items = (a.ravel().astype(np.int32) for a in np.meshgrid(range(5), range(6), indexing="ij"))
+    whole = (profiles.user_vectors[users] * profiles.item_vectors[items]).sum(axis=1)
+    np.testing.assert_allclose(profiles.history_scores(users, items).sum(axis=1), whole, atol=1e-5)
+    again = Profiles.unpack(profiles.pack())
+    np.testing.assert_array_equal(
+        again.history_scores(users, items).toarray(), profiles.history_scores(users, items).toarray()
+    )
+    assert not DotRanker(profiles).additive()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recprofile.plugin import Context, DataError, Dataset, Embeddings, Encoded, Encoder, Field, Params
+from recprofile.plugin import Context, DataError, Dataset, Embeddings, Encoded, Encoder, Field, FoldIn, Params
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -59,7 +59,15 @@ class Als(Encoder[AlsParams]):
         return Encoded(
             Embeddings("item", data.items.ids, items, np.bincount(matrix.indices, minlength=data.n_items) == 0),
             Embeddings("user", data.users.ids, users, np.diff(matrix.indptr) == 0),
+            FoldIn(_confidence(matrix, p.alpha), p.alpha, p.l2, p.nu),
         )
+
+
+def _confidence(matrix: csr_array, alpha: float) -> csr_array:
+    """1 + alpha·weight of every entry."""
+    confidence = matrix.copy()
+    confidence.data = 1 + np.float32(alpha) * confidence.data
+    return confidence
 
 
 def _checked(matrix: csr_array) -> csr_array:

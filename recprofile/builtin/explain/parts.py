@@ -58,7 +58,8 @@ class Source:
     def _drops(
         self, pairs: Pairs, parts: csr_array, pair: NDArray[np.int64], source: IntArray, value: FloatArray
     ) -> NDArray[np.bool_]:
-        of_last = self.history(pairs.user, pairs.last) if self.basis == "model" and len(pair) else None
+        told_by_model = self.basis == "model" and self.ranker.additive()
+        of_last = self.history(pairs.user, pairs.last) if told_by_model and len(pair) else None
         # Without an item each block of a profile may be scaled anew: with several, what is lost is not the parts' sum.
         if of_last is None or len(self.blocks(pairs)) > 1:
             return np.zeros(len(pair), np.bool_)

@@ -66,14 +66,15 @@ class DotRanker(Ranker):
         return self.profiles.known
 
     def evidence(self, users: IntArray, items: IntArray) -> csr_array | None:
-        """Each history item's part in the pooled blocks, (n_pairs, n_items) CSR; None where no block is pooled.
+        """Each history item's part in the blocks that follow from history, (n_pairs, n_items) CSR; None if none does.
 
-        A row sums to the score less the blocks that are not pooled; those are in `block_evidence`.
+        A row sums to the score less the other blocks; those are in `block_evidence`.
         """
-        pooled = any(block.pool is not None for block in self.profiles.blocks)
-        if self.profiles.history is None or not pooled:
-            return None
-        return self.profiles.history_scores(users, items)
+        return self.profiles.history_scores(users, items) if self.profiles.tells_history else None
+
+    def additive(self) -> bool:
+        """Not where a model was folded in: without one item it would weigh the others anew."""
+        return all(block.fold_in is None for block in self.profiles.blocks)
 
     def block_evidence(self, users: IntArray, items: IntArray) -> Mapping[str, FloatArray] | None:
         """Each block's part of the score, (n_pairs,) by block name; they sum to the score."""
