@@ -174,7 +174,7 @@ def test_the_version_is_that_of_the_distribution(cli):
 # --- a wrong command line
 
 
-ALL = "cache, data, describe, plan, plugins, profile, recommend, report, run, validate"
+ALL = "cache, data, describe, plan, plugins, profile, recommend, report, run, schema, validate"
 
 
 @pytest.mark.parametrize(

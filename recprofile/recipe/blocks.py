@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from recprofile.errors import quoted
 from recprofile.recipe.splits import Split
@@ -30,6 +30,11 @@ DEFAULT_METRICS = (
     "gini@10",
 )
 _POSITIVE = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*")
+# The same for editors, whose schema has no code: the numbers are those of `core_scalar`.
+_POSITIVE_WRITTEN = (
+    r"^\s*(>=|<=|==|!=|>|<)\s*([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+)\s*$"
+)
+_SEPARATOR_WRITTEN = r"^[\x01-\x09\x0b\x0c\x0e-!#-\x7f]$"
 _METRIC = re.compile(r"((?:[a-z][a-z0-9_-]*/)?[a-z][a-z0-9_-]*)(?:@([1-9][0-9]{0,4}))?")
 
 
@@ -82,7 +87,9 @@ def _separator(text: str) -> str:
     return text
 
 
-Separator = Annotated[str, AfterValidator(_separator)]
+Separator = Annotated[
+    str, AfterValidator(_separator), WithJsonSchema({"type": "string", "pattern": _SEPARATOR_WRITTEN})
+]
 
 
 class TableSource(Model):
@@ -124,7 +131,15 @@ class DataBlock(Model):
     items: TableSource | None = Field(None, description="The catalogue: one row per item.")
     users: TableSource | None = Field(None, description="The users: one row per user.")
     positive: (
-        Annotated[Positive, PlainValidator(parse_positive, json_schema_input_type=str), PlainSerializer(str)] | None
+        Annotated[
+            Positive,
+            PlainValidator(
+                parse_positive,
+                json_schema_input_type=Annotated[str, Field(pattern=_POSITIVE_WRITTEN, examples=[">= 4"])],
+            ),
+            PlainSerializer(str),
+        ]
+        | None
     ) = Field(None, description="Which weights make an event positive, as '>= 4'; default: every event is.")
     split: Split | None = Field(
         None, description="What is held out; default: user-time with 0.2 where there is time, else random with 0.2."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from recprofile.shape import Model, refusal
 
@@ -18,7 +18,13 @@ def _events_or_fraction(value: int | float) -> int | float:
 
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-EventsOrFraction = Annotated[int | float, AfterValidator(_events_or_fraction)]
+EventsOrFraction = Annotated[
+    int | float,
+    AfterValidator(_events_or_fraction),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}]}
+    ),
+]
 
 
 class TimeSplit(Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 
 from recprofile.errors import Problem, RecipeError, quoted
 from recprofile.recipe.blocks import DataBlock, Evaluate, ListBlock
@@ -14,6 +14,8 @@ from recprofile.source import Source
 
 MAX_STAGES = 200
 MAX_SEED = 2**32 - 1  # what every library that we seed takes
+_SPECIFIER = r"((~=|==|!=|<=|>=|<|>)\s*v?[0-9][A-Za-z0-9.!+_*-]*|===\s*[^\s,]+)?"
+_SPECIFIERS_WRITTEN = rf"^\s*{_SPECIFIER}\s*(,\s*{_SPECIFIER}\s*)*$"
 
 
 def _specifiers(text: str) -> str:
@@ -33,6 +35,13 @@ def _one_engine(value: str | dict[str, Any]) -> str | dict[str, Any]:
         names = " and ".join(quoted(name) for name in value) or "none"
         raise refusal("RP205", f"'engine' must name one engine, and names {names}")
     return value
+
+
+Specifiers = Annotated[
+    str,
+    AfterValidator(_specifiers),
+    WithJsonSchema({"type": "string", "pattern": _SPECIFIERS_WRITTEN, "examples": [">=0.1"]}),
+]
 
 
 class Recipe(Model):
@@ -57,7 +66,7 @@ class Recipe(Model):
         Field("local", description="Where blocks of work run: local, or another by name, as {name: {option: value}}.")
     )
     out: str | None = Field(None, min_length=1, description="Folder of the run; default: runs/ and the recipe's name.")
-    plugins: dict[str, Annotated[str, AfterValidator(_specifiers)]] = Field(
+    plugins: dict[str, Specifiers] = Field(
         default_factory=dict, description="Plugins that must be installed, with the versions that will do (PEP 440)."
     )
     data: DataBlock = Field(description="What happened, to what and whom, and what is held out.")
