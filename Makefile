@@ -8,7 +8,7 @@ PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types layers spelling fragments recipes clean
+.PHONY: help install demo test check lint types layers spelling fragments pages docs fuzz recipes clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,7 +30,7 @@ demo: install ## fetch MovieLens-100K and a sentence encoder (once), run recipes
 test: install ## run every test; ARGS='-k word' picks some, JOBS=0 runs them in one process
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-check: lint types layers spelling fragments test ## all that CI checks; run it before every push
+check: lint types layers spelling fragments docs test ## all that CI checks; run it before every push
 
 lint: install ## format and rules (ruff); `.venv/bin/ruff format` and `.venv/bin/ruff check --fix` mend most
 	$(BIN)/ruff format --check .
@@ -49,9 +49,22 @@ fragments: ## names in changes/: <issue>.<added|changed|fixed|removed|security>.
 	@wrong=$$(ls changes | grep -vxE 'README\.md|[0-9]+\.(added|changed|fixed|removed|security)\.md'); \
 	if [ -n "$$wrong" ]; then echo "changes/: wrongly named, see changes/README.md:" $$wrong; exit 1; fi
 
+pages: install ## write the generated parts of docs/ again: do it after a change of a model, component, command or error
+	$(BIN)/python -m scripts.docs
+
+docs: install ## hold docs/ against what is generated, then build the site in site/
+	$(BIN)/python -m scripts.docs --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+fuzz: install ## 10,000 random and mutated recipes through validate, 500 random tables through run; prints its counts
+	$(BIN)/python -m scripts.fuzz $(ARGS)
+
+crash: install ## kill updates of a profile store 200 times and count what is lost (5 minutes)
+	$(BIN)/python benchmarks/crash.py $(ARGS)
+
 recipes: install ## run every recipe in recipes/
 	@set -e; for recipe in recipes/*.yaml; do echo "$$recipe"; $(BIN)/recprofile run "$$recipe"; done
 
 clean: ## remove .venv, caches and run folders
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist runs recipes/runs
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site runs recipes/runs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -44,10 +44,11 @@ P = TypeVar("P", bound=Params)
 class ColumnsOf:
     """Marks a parameter that names columns of a table, so that a wrong name is found before anything runs.
 
-    'axis': the table that the component's own parameter `axis` names.
+    'axis': the table that the component's own parameter `axis` names; 'any': a column of the items, the users or the
+    interactions, as 'price' or 'items.price'. Of a mapping, the keys are columns.
     """
 
-    table: Literal["items", "users", "axis"]
+    table: Literal["items", "users", "axis", "any"]
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,15 @@ class Preprocessor(Component[P], ABC):
     """Revises the Dataset. Statistics come from `data.train` only; what it drops, it says with `data.note`."""
 
     verb = "preprocess"
+    per_user: bool = False
+    """Whether it does to a user's events what does not hang on other users, so that an update does it, too."""
 
     def fills(self) -> frozenset[str]:
         """Columns whose missing values this stage fills, so that the loader lets them through."""
+        return frozenset()
+
+    def adds(self) -> frozenset[str]:
+        """Columns that this stage adds to a table, so that `validate` does not call them missing."""
         return frozenset()
 
     @abstractmethod
@@ -293,13 +300,27 @@ class Explainer(Component[P], ABC):
 
 
 class Updater(Component[P], ABC):
-    """Moves profiles by later events. Must not read the events it was trained on."""
+    """Moves profiles in a store by later events.
+
+    `exact`: what it gives is what the recipe's fuse stage gives for the whole history, item vectors held fixed.
+    """
 
     verb = "update"
+    needs_profiles = True
+    exact: bool = False
+
+    def prepare(self, profiles: Profiles, data: Dataset, ctx: Context) -> Profiles:
+        """Called once, when profiles are published: the same profiles with the `state` that later updates need."""
+        return profiles
 
     @abstractmethod
     def update(self, profiles: Profiles, events: Interactions, data: Dataset, ctx: Context) -> Profiles:
-        """Profiles with the events taken in; users without events do not move."""
+        """Profiles with the events taken in; users without events do not move.
+
+        `profiles` hold the users that are touched, as they were, with their `state`, new users as zeros, and every
+        item; their `history` and each block's `pool` and `fold_in` are what the recipe's stages give for the whole
+        history. `data.train` is that history, `events` included; items are held fixed.
+        """
 
 
 KINDS: Mapping[str, type[Component[Any]]] = {

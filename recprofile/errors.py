@@ -65,6 +65,7 @@ CODES: dict[str, str] = {
     "RP605": "a model or data set cannot be had",
     "RP606": "a file cannot be written",
     "RP607": "no such run, user or item",
+    "RP608": "a profile store that is not there, holds nothing of the recipe, or cannot be used",
 }
 
 

@@ -205,7 +205,9 @@ def test_the_package_runs_as_a_module(box):
         [sys.executable, "-m", "recprofile", "validate", "shop.yaml"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "shop.yaml: 4 stages, nothing wrong\n"
+    assert done.stdout == (
+        "shop.yaml: 4 stages, nothing wrong; ratings.csv 48 rows, items.csv 12 rows, users.csv 7 rows\n"
+    )
 
 
 # The summary, from results made by hand
@@ -553,8 +555,8 @@ def test_results_that_were_not_used_for_long_are_pruned_and_a_hit_counts_as_use(
 def test_an_entry_that_another_process_removes_meanwhile_is_no_error(ran, cache, capsys, monkeypatch):
     from recprofile.cli import cache as commands
 
-    entries = commands._entries(cache, "results of stages")
-    monkeypatch.setattr(commands, "_entries", lambda root, what: [*entries, cache / "stages" / ("d" * 64)])
+    entries = commands.entries(cache, "results of stages")
+    monkeypatch.setattr(commands, "entries", lambda root, what: [*entries, cache / "stages" / ("d" * 64)])
     assert status_of(["cache", "prune", "--days", "0"]) == 0
     assert capsys.readouterr().out.startswith("removed 9 entries")
 

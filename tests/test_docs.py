@@ -48,6 +48,9 @@ def test_the_python_of_the_readme_runs(folder, capsys):
 
 def test_the_error_of_the_readme_is_what_is_printed(folder, capsys):
     shown = block("", "RP301 no component 'tf-idf'")
+    shown = shown.replace(
+        "installed: ", "installed: acme/numbers@1, "
+    )  # the plugin of the manual, which nobody else has
     recipe = block("yaml", "encode: tfidf").replace("encode: tfidf", "encode: tf-idf")
     (folder / "shop.yaml").write_text(recipe)
     assert status_of(["validate", "shop.yaml"]) == 2
@@ -77,7 +80,7 @@ def test_the_component_of_the_readme_is_one_and_a_recipe_may_name_it(folder, mon
 def test_every_component_is_in_the_readmes_table():
     table = README[README.index("| verb |") : README.index("`recprofile plugins` lists")]
     rows = {row.split("|")[1].strip(" `"): row for row in table.splitlines()[2:] if row.startswith("|")}
-    for offer in make_registry().offers:
+    for offer in (offer for offer in make_registry().offers if offer.namespace != "acme"):
         assert f"`{offer.name}`" in rows[offer.verb], f"{offer.name} is not in the README's table"
 
 

@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"fairlearn", "huggingface_hub", "pandas", "sklearn", "surprise", "tokenizers", "torch", "transformers"}
+EXAMPLE = ROOT / "plugins" / "example-acme"  # the manual's: not in the extra `all`
 PLUGINS = {path.name.removeprefix("recprofile-"): path for path in ROOT.glob("plugins/recprofile-*")}
 
 
@@ -47,7 +48,9 @@ def test_all_lists_exactly_the_public_names(name):
 
 def test_every_plugin_folder_is_installed_under_its_namespace():
     found = {point.name: point.value for point in entry_points(group="recprofile")}
-    expected = {"builtin": "recprofile.builtin"} | {name: f"recprofile_{name}" for name in PLUGINS}
+    expected = {"builtin": "recprofile.builtin", "acme": "recprofile_acme"} | {
+        name: f"recprofile_{name}" for name in PLUGINS
+    }
     assert expected.items() <= found.items()
 
 
@@ -58,7 +61,7 @@ def test_the_extra_all_holds_every_plugin():
 
 def test_import_linter_knows_every_plugin():
     settings = project(ROOT)["tool"]["importlinter"]
-    packages = sorted(f"recprofile_{name}" for name in PLUGINS)
+    packages = sorted(f"recprofile_{name}" for name in ("acme", *PLUGINS))
     contract = next(contract for contract in settings["contracts"] if contract["id"] == "plugins")
     assert settings["root_packages"] == ["recprofile", *packages]
     assert contract["source_modules"] == packages
@@ -82,7 +85,9 @@ def test_the_framework_imports_no_heavy_library():
     assert imported_after(code) & HEAVY == set()
 
 
-@pytest.mark.parametrize("module", ["recprofile.builtin", *(f"recprofile_{name}" for name in sorted(PLUGINS))])
+@pytest.mark.parametrize(
+    "module", ["recprofile.builtin", *(f"recprofile_{name}" for name in sorted(["acme", *PLUGINS]))]
+)
 def test_an_entry_point_module_imports_no_heavy_library(module):
     assert imported_after(f"import {module}") & HEAVY == set()
 
@@ -93,7 +98,7 @@ def test_every_direct_dependency_is_pinned_exactly():
     assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
 
     wanted = {normalised(line) for line in project(ROOT)["dependency-groups"]["dev"]}
-    for folder in (ROOT, *PLUGINS.values()):
+    for folder in (ROOT, EXAMPLE, *PLUGINS.values()):
         wanted |= {normalised(line) for line in project(folder)["project"]["dependencies"]}
     ours = {"recprofile", *(path.name for path in PLUGINS.values())}
     assert wanted - ours - {normalised(pin) for pin in pins} == set()

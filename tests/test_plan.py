@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -821,13 +822,30 @@ def test_rp204_a_metric_that_nobody_knows(refused):
     )
 
 
-def test_rp205_publishing_before_there_is_a_store(refused):
-    assert refused(SMALL + "publish: sqlite:///profiles.db\n") == (
-        "r.yaml:10:10: RP205 there is no profile store to publish to yet\n"
-        "  10 | publish: sqlite:///profiles.db\n"
-        "     |          ^^^^^^^^^^^^^^^^^^^^^\n"
-        "     = the profiles of a run are in its folder, under profiles/"
+def test_rp204_publishing_to_what_is_no_store(refused):
+    assert refused(SMALL + "publish: profiles.db\n") == (
+        "r.yaml:10:10: RP204 'profiles.db' is no profile store\n"
+        "  10 | publish: profiles.db\n"
+        "     |          ^^^^^^^^^^^\n"
+        "     = sqlite:///profiles.db, relative to the recipe, or postgresql://host/name"
     )
+
+
+def test_rp304_publishing_to_a_database_whose_driver_is_not_installed(refused):
+    if any(importlib.util.find_spec(name) for name in ("psycopg", "psycopg2")):
+        pytest.skip("a driver of PostgreSQL is installed")
+    assert refused(SMALL + "publish: postgresql://db/profiles\n") == (
+        "r.yaml:10:10: RP304 no driver of PostgreSQL is installed\n"
+        "  10 | publish: postgresql://db/profiles\n"
+        "     |          ^^^^^^^^^^^^^^^^^^^^^^^^\n"
+        "     = install 'psycopg[binary]'"
+    )
+
+
+def test_a_recipe_may_publish_to_a_file_or_to_what_a_variable_names(plan_of, monkeypatch):
+    monkeypatch.setenv("STORE", "sqlite:///x.db")
+    assert plan_of(SMALL + "publish: sqlite:///p.db\n").recipe.publish == "sqlite:///p.db"
+    assert plan_of(SMALL + "publish: ${env:STORE}\n").recipe.publish == "${env:STORE}"
 
 
 # --- parameters
@@ -992,11 +1010,11 @@ def test_every_kind_of_mistake_is_told_together(codes):
         .replace("columns: [title]", "columns: [title], min_df: -1")
         .replace("recommend: dot", "recommend: dto")
     )
-    text += "publish: sqlite:///p.db\nplugins: {nope: '>=1'}\nevaluate: {metrics: [mpa@3], baselines: [dot]}\n"
+    text += "publish: p.db\nplugins: {nope: '>=1'}\nevaluate: {metrics: [mpa@3], baselines: [dot]}\n"
     # a key twice (the first stands), its value, a parameter, a component, the store, a namespace, a metric, a baseline
     assert codes(text) == [
         *("RP203:2", "RP104:3", "RP204:9", "RP301:11"),
-        *("RP205:12", "RP304:13", "RP204:14", "RP404:14"),
+        *("RP204:12", "RP304:13", "RP204:14", "RP404:14"),
     ]
 
 

@@ -181,7 +181,8 @@ def test_a_plugin_that_cannot_be_imported_leaves_the_others(site):
     assert refused(registry, "bad/text") == (
         "RP302 the plugin of 'bad/text' did not load\n"
         "     = recprofile-bad 1.0: importing site_bad_0 raised ModuleNotFoundError: "
-        "No module named 'no_such_library_anywhere'"
+        "No module named 'no_such_library_anywhere'\n"
+        f"     = at {site.folder / 'site_bad_0.py'}:1:1"
     )
 
 
@@ -203,7 +204,8 @@ def test_a_broken_builtin_is_told_for_bare_names(site):
     registry = make_registry(site.entries)
     assert refused(registry, "tfidf") == (
         "RP302 the plugin of 'tfidf' did not load\n"
-        f"     = recprofile 9: importing {module} raised ImportError: half installed"
+        f"     = recprofile 9: importing {module} raised ImportError: half installed\n"
+        f"     = at {site.folder / module}.py:1:1"
     )
 
 
@@ -359,7 +361,7 @@ def test_the_order_of_entry_points_does_not_matter(site):
 
 def test_what_is_installed_here_loads():
     registry = make_registry()
-    assert [p.namespace for p in registry.plugins] == ["builtin", "fairlearn", "hf", "surprise"]
+    assert [p.namespace for p in registry.plugins] == ["builtin", "acme", "fairlearn", "hf", "surprise"]
     assert not [p.problem for p in registry.plugins if p.problem]
     assert {offer.verb for offer in registry.offers} <= set(HOOK_OF)
 
@@ -376,7 +378,7 @@ def test_a_registry_of_nothing_knows_nothing():
 def test_a_plugin_on_the_path_is_found_by_a_fresh_process(tmp_path):
     (tmp_path / "acme_count.py").write_text(GOOD, encoding="utf-8")
     (tmp_path / "broken_plugin.py").write_text("import no_such_library_anywhere", encoding="utf-8")
-    distribution(tmp_path, "recprofile-acme", "1.2", acme="acme_count")
+    distribution(tmp_path, "recprofile-acme2", "1.2", acme2="acme_count")
     distribution(tmp_path, "recprofile-broken", broken="broken_plugin")
     command = [sys.executable, "-m", "recprofile", "plugins", "--json"]
     done = subprocess.run(
@@ -384,13 +386,13 @@ def test_a_plugin_on_the_path_is_found_by_a_fresh_process(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     plugins = {plugin["namespace"]: plugin for plugin in json.loads(done.stdout)}
-    assert plugins["acme"] == {
-        "namespace": "acme",
-        "distribution": "recprofile-acme",
+    assert plugins["acme2"] == {
+        "namespace": "acme2",
+        "distribution": "recprofile-acme2",
         "version": "1.2",
         "module": "acme_count",
         "hooks": ["recprofile_encoders"],
-        "components": [{"verb": "encode", "name": "acme/count@1"}],
+        "components": [{"verb": "encode", "name": "acme2/count@1"}],
         "problem": None,
     }
     assert plugins["broken"]["problem"]["code"] == "RP302"

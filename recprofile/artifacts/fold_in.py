@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from recprofile.errors import ArtifactError
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from recprofile.artifacts.interactions import Dataset
+
 
 @dataclass(frozen=True, eq=False)
 class FoldIn:
@@ -24,13 +26,18 @@ class FoldIn:
     x_u = A_u⁻¹ Σ_j c_uj y_j  with  A_u = YᵀY + Σ_j (c_uj − 1) y_j y_jᵀ + λ_u I
 
     `confidence` (n_users, n_items) float32 CSR holds c_uj > 1 of the history items, 1 + alpha·w for a weight w;
-    λ_u = l2·(n_items + Σ_j (c_uj − 1))^nu. Source: Hu, Koren & Volinsky 2008, sections 4 and 5.
+    λ_u = l2·(n_items + Σ_j (c_uj − 1))^nu. `positive_only` and `weighted` say which events count, and whether by their
+    weight (summed per pair) or 1 per pair; `n_items` are the items that λ counts, where items were added since.
+    Source: Hu, Koren & Volinsky 2008, sections 4 and 5.
     """
 
     confidence: csr_array
     alpha: float
     l2: float
     nu: float
+    positive_only: bool = True
+    weighted: bool = False
+    n_items: int | None = None
 
     def __post_init__(self) -> None:
         if self.confidence.dtype != np.float32:
@@ -41,7 +48,31 @@ class FoldIn:
         """λ of each user, (n_users,)."""
         c = self.confidence
         extra = np.asarray(c.sum(axis=1), np.float64).ravel() - np.diff(c.indptr)
-        return np.asarray(self.l2 * (c.shape[1] + extra) ** self.nu)
+        return np.asarray(self.l2 * ((self.n_items or c.shape[1]) + extra) ** self.nu)
+
+    def of(self, data: Dataset) -> FoldIn:
+        """The same model on the training events of other data, whose items begin with those of the model."""
+        matrix = data.matrix("train", positive_only=self.positive_only, binary=not self.weighted).copy()
+        matrix.eliminate_zeros()
+        matrix.data = 1 + np.float32(self.alpha) * matrix.data
+        return replace(self, confidence=matrix, n_items=self.n_items or self.confidence.shape[1])
+
+    def solve(self, items_by: FloatArray) -> FloatArray:
+        """The user vectors x_u, (n_users, d) float32, in float64 on the way; 0 for a user without history.
+
+        `items_by` is Y. Takes 0.2 ms a user for 64 dimensions and 100 items: for users touched by an update, never for
+        the whole population.
+        """
+        c, vectors = self.confidence, items_by.astype(np.float64)
+        gram = vectors.T @ vectors
+        users = np.zeros((c.shape[0], vectors.shape[1]), np.float32)
+        for user in np.flatnonzero(np.diff(c.indptr)):  # one small system a user: see above
+            mine = slice(c.indptr[user], c.indptr[user + 1])
+            near, sure = vectors[c.indices[mine]], c.data[mine].astype(np.float64)
+            system = gram + (near.T * (sure - 1)) @ near
+            system[np.diag_indices_from(system)] += self.ridge[user]
+            users[user] = np.linalg.solve(system, near.T @ sure)
+        return users
 
     def parts(self, items_by: FloatArray, users: IntArray, items: IntArray) -> csr_array:
         """Each history item's part of x_u · y_i, pair by pair: (n_pairs, n_items) float32 CSR; a row sums to x_u · y_i.
@@ -75,8 +106,12 @@ class FoldIn:
 
     def pack(self) -> Pack:
         """See `Pack`."""
-        own = Pack(values={"alpha": self.alpha, "l2": self.l2, "nu": self.nu})
-        return join_packs(own=own, confidence=pack_csr(self.confidence))
+        return join_packs(own=Pack(values=self.equations()), confidence=pack_csr(self.confidence))
+
+    def equations(self) -> dict[str, Any]:
+        """The model less its history, as plain values."""
+        names = ("alpha", "l2", "nu", "positive_only", "weighted", "n_items")
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def unpack(cls, pack: Pack) -> FoldIn:

@@ -135,7 +135,7 @@ class Block:
     it. Where `pool` is present, float32 (n_users,), the user's part is pooled from history and
     user_part[u] = pool[u] · Σ_j history[u, j] · item_part[j], which is what evidence by history item rests on. Where
     `fold_in` is present, the user's part is that of a model, and `scale` is what its vectors were multiplied with on
-    both sides.
+    both sides. `unit`: a user's pooled part was brought to length 1 before that.
     """
 
     name: str
@@ -145,6 +145,7 @@ class Block:
     pool: FloatArray | None = None
     fold_in: FoldIn | None = None
     scale: float = 1.0
+    unit: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +155,8 @@ class Profiles:
     `user_vectors` (n_users, d) and `item_vectors` (n_items, d) float32, finite; `blocks` cover the d columns in
     order; `history` (n_users, n_items) float32 CSR, the weight of each history item in the pooled blocks, or None;
     `known` bool (n_users,), False where nothing is known of a user (the row is zero); `cards` an optional table
-    (user, text) for people; `asof` seconds since 1970 UTC of the last event taken in, or None.
+    (user, text) for people; `asof` seconds since 1970 UTC of the last event taken in, or None; `state` what an updater
+    keeps of each user, float64 (n_users,) by name.
     """
 
     users: IdMap
@@ -166,9 +168,12 @@ class Profiles:
     history: csr_array | None = None
     cards: pl.DataFrame = field(default_factory=pl.DataFrame)
     asof: int | None = None
+    state: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, m = len(self.users), len(self.items)
+        for name, values in self.state.items():
+            expect(values, f"Profiles.state '{name}'", dtype=np.float64, shape=(n,))
         expect(self.user_vectors, "Profiles.user_vectors", dtype=np.float32, shape=(n, None))
         expect(self.item_vectors, "Profiles.item_vectors", dtype=np.float32, shape=(m, self.dim))
         expect(self.known, "Profiles.known", dtype=np.bool_, shape=(n,))
@@ -242,7 +247,8 @@ class Profiles:
             "user_vectors": self.user_vectors, "item_vectors": self.item_vectors, "known": self.known
         }  # fmt: skip
         arrays |= {f"pool/{b.name}": b.pool for b in self.blocks if b.pool is not None}
-        blocks = [[b.name, b.start, b.stop, b.weight, b.scale] for b in self.blocks]
+        arrays |= {f"state/{name}": values for name, values in self.state.items()}
+        blocks = [[b.name, b.start, b.stop, b.weight, b.scale, b.unit] for b in self.blocks]
         folds = {f"fold_in_{n}": b.fold_in.pack() for n, b in enumerate(self.blocks) if b.fold_in is not None}
         tables = {"cards": self.cards} if self.cards.width else {}
         return join_packs(
@@ -266,11 +272,14 @@ class Profiles:
             own.arrays["user_vectors"],
             own.arrays["item_vectors"],
             tuple(
-                Block(name, start, stop, weight, pools.get(f"pool/{name}"), fold_in, scale)
-                for (name, start, stop, weight, scale), fold_in in zip(own.values["blocks"], fold_ins, strict=True)
+                Block(name, start, stop, weight, pools.get(f"pool/{name}"), fold_in, scale, unit)
+                for (name, start, stop, weight, scale, unit), fold_in in zip(
+                    own.values["blocks"], fold_ins, strict=True
+                )
             ),
             own.arrays["known"],
             unpack_csr(pack.part("history")) if pack.has("history") else None,
             own.tables.get("cards", pl.DataFrame()),
             own.values["asof"],
+            {name.removeprefix("state/"): a for name, a in own.arrays.items() if name.startswith("state/")},
         )

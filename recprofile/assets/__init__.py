@@ -13,7 +13,7 @@
 Nothing that is fetched is imported, installed or run.
 """
 
-from recprofile.assets.address import Asset, Source, check_address, resolve
+from recprofile.assets.address import Asset, Source, check_address, check_there, find_here, resolve
 from recprofile.assets.datasets import DATASETS, DatasetCard, Part, cached_datasets, fetch_dataset
 from recprofile.assets.fingerprints import fingerprint
 from recprofile.assets.store import Progress, cache_root, is_offline
@@ -28,7 +28,9 @@ __all__ = [
     "cache_root",
     "cached_datasets",
     "check_address",
+    "check_there",
     "fetch_dataset",
+    "find_here",
     "fingerprint",
     "is_offline",
     "resolve",

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
-from recprofile.assets.datasets import DatasetCard, dataset_entry, part_file
+from recprofile.assets.datasets import DatasetCard, cached_datasets, dataset_entry, part_file
 from recprofile.assets.fingerprints import fingerprint
-from recprofile.assets.hub import HubAddress, fetch_model
-from recprofile.assets.package import PackageAddress, fetch_package, locate
+from recprofile.assets.hub import HubAddress, fetch_model, snapshot_here
+from recprofile.assets.package import PackageAddress, fetch_package, locate, package_here
 from recprofile.assets.store import Progress, cache_root, is_offline
 from recprofile.errors import RecprofileError, RunError, did_you_mean, quoted
 
@@ -85,6 +85,34 @@ def resolve(
     return Asset(uri, path, _fingerprint(path, memos))
 
 
+def find_here(uri: str, *, base: Path, cache: Path | None = None) -> Path | None:
+    """Where an address leads on this disk, without a network, and without reading contents; None where it is not here.
+
+    A plain path and file:// lead somewhere, whether anything lies there or not; for the scheme of a plugin the answer
+    is None. Raises RP605 for an address that can lead nowhere.
+    """
+    root = cache or cache_root()
+    found = _SCHEME.match(uri)
+    scheme = found[1].lower() if found else "file"
+    if scheme == "file":
+        return _local(uri, base)
+    if scheme == "dataset":
+        name, _, part = uri.partition("://")[2].strip("/").partition("/")
+        part_file(name, part, datasets=None)
+        return cached_datasets(cache=root).get(name, {}).get(part)
+    if scheme == "package":
+        return package_here(PackageAddress.parse(uri), cache=root)
+    if scheme == "hub":
+        return snapshot_here(HubAddress.parse(uri))
+    return None
+
+
+def check_there(path: Path) -> None:
+    """Raise RP605 for a path at which no file or folder lies, with the nearest name."""
+    if not path.is_file() and not path.is_dir():
+        raise _absent(path)
+
+
 def check_address(uri: str, schemes: Collection[str] = ()) -> None:
     """Raise RP605 for an address that can lead nowhere, whatever lies on disk or network; looks at the text alone."""
     found = _SCHEME.match(uri)
@@ -121,7 +149,11 @@ def _fingerprint(path: Path, memos: Path) -> str:
         raise RunError.of("RP605", f"cannot read '{path}': {(error.strerror or '').lower()}{where}") from error
     if exists:
         raise RunError.of("RP605", f"'{path}' is neither a file nor a folder")
-    raise RunError.of("RP605", f"no file or folder '{path}'", help=_near(path))
+    raise _absent(path)
+
+
+def _absent(path: Path) -> RecprofileError:
+    return RunError.of("RP605", f"no file or folder '{path}'", help=_near(path))
 
 
 def _near(path: Path) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -68,6 +69,23 @@ def fetch_model(
         if offline:
             break
     raise _missing(address, f"is damaged in the cache of the hub: the checksum of '{damaged}' differs")
+
+
+def snapshot_here(address: HubAddress) -> Path | None:
+    """A snapshot of the model in the hub's cache, the revision's own where it names one; what is in it is not read.
+
+    The layout of that cache is the hub's: models--org--name/{refs/<revision>, snapshots/<commit>/}.
+    """
+    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    folder = cache / f"models--{address.model.replace('/', '--')}"
+    revision = address.revision or "main"
+    try:
+        commit = (folder / "refs" / revision).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):  # ValueError: what is there is no text
+        commit = revision
+    found = folder / "snapshots" / commit
+    return found if found.is_dir() else None
 
 
 def _snapshot(address: HubAddress, *, offline: bool, again: bool, progress: Progress | None) -> Path:

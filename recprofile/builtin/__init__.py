@@ -14,7 +14,8 @@ from recprofile.builtin.fuse import Concat, MeanHistory, Weighted
 from recprofile.builtin.preprocess import Dedupe, Impute, KCore, Scale
 from recprofile.builtin.recommend import Dot, Ease, FileLists, ItemKnn, Popular
 from recprofile.builtin.rerank import Mmr
-from recprofile.plugin import Encoder, Explainer, Fuser, Preprocessor, Recommender, Reranker, hookimpl
+from recprofile.builtin.update import FoldInHistory, History, Pooled
+from recprofile.plugin import Encoder, Explainer, Fuser, Preprocessor, Recommender, Reranker, Updater, hookimpl
 
 
 @hookimpl
@@ -45,3 +46,8 @@ def recprofile_rerankers() -> Sequence[type[Reranker[Any]]]:
 @hookimpl
 def recprofile_explainers() -> Sequence[type[Explainer[Any]]]:
     return [Evidence]
+
+
+@hookimpl
+def recprofile_updaters() -> Sequence[type[Updater[Any]]]:
+    return [FoldInHistory, History, Pooled]

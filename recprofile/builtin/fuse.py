@@ -135,6 +135,7 @@ class _Part:
     items: FloatArray
     pool: FloatArray | None = None
     fold_in: FoldIn | None = None
+    unit: bool = False
 
 
 def _deviation(part: _Part) -> float:
@@ -202,7 +203,7 @@ def _fused(
         np.multiply(part.users, scale, out=users[:, at:stop])
         np.multiply(part.items, scale, out=items[:, at:stop])
         fold_in = part.fold_in if scale > 0 else None
-        blocks.append(Block(name, at, stop, weight, part.pool, fold_in, float(scale)))
+        blocks.append(Block(name, at, stop, weight, part.pool, fold_in, float(scale), part.unit))
         at = stop
     known = np.asarray(users.any(axis=1))
     time = data.train.time
@@ -221,7 +222,7 @@ def _complete(one: Encoded, data: Dataset, histories: _Histories, *, normalise: 
     if one.items is not None:
         items = _side(one.items, ~data.cold_items(), normalise=normalise, centre=centre)
         users, pool = _means(histories.of_users(), items, ~one.items.missing, normalise=normalise)
-        return _Part(users, items, pool)
+        return _Part(users, items, pool, unit=normalise)
     assert one.users is not None
     users = _side(one.users, ~data.cold_users(), normalise=normalise, centre=centre)
     items, _ = _means(histories.of_items(), users, ~one.users.missing, normalise=normalise)

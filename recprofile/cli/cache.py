@@ -54,7 +54,7 @@ def list_cache(json: Annotated[bool, typer.Option("--json", help="Print JSON, fo
     from recprofile.assets import cache_root
 
     root = cache_root()
-    found = {what: [_size(entry) for entry in _entries(root, what)] for what in KINDS}
+    found = {what: [size_of(entry) for entry in entries(root, what)] for what in KINDS}
     if json:
         kinds = {what: {"entries": len(sizes), "bytes": sum(sizes)} for what, sizes in found.items()}
         json_out({"cache": str(root), "kinds": kinds})
@@ -81,7 +81,7 @@ def prune(
     from recprofile.assets import cache_root
 
     limit = time.time() - days * A_DAY
-    _remove([entry for entry in _entries(cache_root(), "results of stages") if _used(entry) < limit])
+    _remove([entry for entry in entries(cache_root(), "results of stages") if _used(entry) < limit])
 
 
 def clear(
@@ -95,10 +95,10 @@ def clear(
     """
     from recprofile.assets import cache_root
 
-    _remove([entry for what in (KINDS if everything else RESULTS) for entry in _entries(cache_root(), what)])
+    _remove([entry for what in (KINDS if everything else RESULTS) for entry in entries(cache_root(), what)])
 
 
-def _entries(root: Path, what: str) -> list[Path]:
+def entries(root: Path, what: str) -> list[Path]:
     """Entries of a kind, and what was left half-made long ago; links are not followed."""
     folder, ours = KINDS[what]
     long_ago = time.time() - A_DAY
@@ -141,7 +141,8 @@ def _files(entry: Path) -> Iterator[Path]:
         yield from _files(inner)
 
 
-def _size(entry: Path) -> int:
+def size_of(entry: Path) -> int:
+    """Bytes of all files of an entry."""
     size = 0
     for file in _files(entry):
         with suppress(OSError):
@@ -161,7 +162,7 @@ def _used(entry: Path) -> float:
 def _remove(entries: list[Path]) -> None:
     removed, freed = 0, 0
     for entry in entries:
-        size = _size(entry)
+        size = size_of(entry)
         try:
             if entry.is_dir():
                 shutil.rmtree(entry)

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from recprofile.assets import Source
+from recprofile.cli.complete import datasets
 from recprofile.cli.terminal import console, json_out, print_indented, table
 
 HELP = """Known data sets and models: list them, fetch them.
@@ -68,7 +69,10 @@ def list_data(json: Annotated[bool, typer.Option("--json", help="Print JSON, for
 
 def fetch(
     names: Annotated[
-        list[str], typer.Argument(help="Data sets by name, or any address: package://…, hub://…, dataset://…")
+        list[str],
+        typer.Argument(
+            autocompletion=datasets, help="Data sets by name, or any address: package://…, hub://…, dataset://…"
+        ),
     ],
 ) -> None:
     """Fetch data sets or models to the cache, so that recipes that name them run without a network.

@@ -1,4 +1,4 @@
-"""`plugins` and `describe`: what is installed."""
+"""`describe`: one component, with its parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from recprofile.cli.terminal import console, json_out, print_indented, table
+from recprofile.cli.complete import components
+from recprofile.cli.terminal import console, json_out, print_indented
 from recprofile.components import Component, Params
 
 GIVES = {
@@ -27,65 +28,13 @@ NEEDS = {"needs_items": "a table of items", "needs_users": "a table of users", "
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    app.command()(plugins)
     app.command()(describe)
 
 
-def plugins(json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False) -> None:
-    """List the installed plugins, their components, and what is wrong with those that did not load.
-
-    Example:
-
-        recprofile plugins
-    """
-    from recprofile.registry import HOOK_OF, make_registry
-
-    registry = make_registry()
-    mine: dict[str, list[Any]] = {p.namespace: [] for p in registry.plugins}
-    for offer in registry.offers:
-        mine[offer.namespace].append(offer)
-    if json:
-        json_out(
-            [
-                {
-                    "namespace": p.namespace,
-                    "distribution": p.distribution,
-                    "version": p.version,
-                    "module": p.module,
-                    "hooks": list(p.hooks),
-                    "components": [{"verb": o.verb, "name": o.pinned} for o in mine[p.namespace]],
-                    "problem": {"code": p.problem.code, "message": p.problem.message, "help": list(p.problem.help)}
-                    if p.problem
-                    else None,
-                }
-                for p in registry.plugins
-            ]
-        )
-        return
-    out = console()
-    names = [(f"  {o.verb}", o.pinned) for o in registry.offers]
-    widths = [max(map(len, column)) for column in zip(*names, strict=True)]  # the same for every plugin
-    for n, plugin in enumerate(registry.plugins):
-        if n:
-            out.print()
-        out.print(f"[bold]{escape(plugin.namespace)}[/bold]  {plugin.distribution} {plugin.version}", end="")
-        out.print(f"  [dim]{escape(plugin.module)}[/dim]")
-        if plugin.problem:
-            out.print(f"  [red]not usable[/red]: {plugin.problem.code} {escape(plugin.problem.message)}")
-            for line in plugin.problem.help:
-                out.print(f"     = {escape(line)}")
-        further = [hook for hook in plugin.hooks if hook not in HOOK_OF.values()]
-        if further:
-            out.print(f"  further hooks: {', '.join(further)}")
-        rows = [(f"  {o.verb}", o.pinned, _summary(o.component)) for o in mine[plugin.namespace]]
-        if rows:
-            out.print(table(("", "", ""), rows, widths=widths))
-    if not registry.plugins:
-        out.print("No plugin is installed, not even recprofile's own components: install recprofile, with pip.")
-
-
 def describe(
-    component: Annotated[str, typer.Argument(help="Component as a recipe names it: tfidf, hf/text, ease@1.")],
+    component: Annotated[
+        str, typer.Argument(autocompletion=components, help="Component as a recipe names it: tfidf, hf/text, ease@1.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
     """Show a component: what it does, what goes in and out, and its parameters.
@@ -141,10 +90,6 @@ def _in_and_out(component: type[Component[Any]]) -> str:
     profiles = ", Profiles" if component.needs_profiles and "Profiles" not in takes else ""
     rankers = ", Ranker…" if getattr(component, "takes_rankers", False) else ""
     return f"{takes}{profiles}{rankers} → {gives}"
-
-
-def _summary(component: type) -> str:
-    return (inspect.getdoc(component) or "").split("\n")[0]
 
 
 def _parameters(model: type[Params]) -> list[tuple[str, str, str, str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from recprofile.cli import store_words
 from recprofile.cli.terminal import console, print_indented, table
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def print_card(card: Mapping[str, Any]) -> None:
         ("fused by", ", ".join(card["fused_by"])),
         ("made", f"{moment(card['made'])} by recprofile {card['recprofile']}"),
         ("recipe", escape(str(card["recipe"]))),
-        ("run", escape(card["run"])),
+        ("run", escape(str(card["run"]))),
+        ("store", _stored(card)),
     ]
     for name, value in facts:
         if value:
@@ -77,7 +79,9 @@ def print_card(card: Mapping[str, Any]) -> None:
     if card["text"]:
         out.print()
         print_indented(card["text"])
-    if card["known"]:
+    if "interests" in card:
+        store_words.print_interests(card)
+    if card["known"] and blocks:
         out.print()
         rows = [
             (
@@ -104,6 +108,16 @@ def print_card(card: Mapping[str, Any]) -> None:
             print_indented(FALLBACKS.get(card["fallback"], card["fallback"]))
         first = [(f"  {n}", r["label"] or "", str(r["item"])) for n, r in enumerate(card["recommended"], start=1)]
         out.print(table(("", "", ""), first))
+    if "versions" in card:
+        store_words.print_card_versions(card)
+
+
+def _stored(card: Mapping[str, Any]) -> str:
+    """Where a stored profile lies, and which version it is."""
+    if "store" not in card:
+        return ""
+    number = f", version {card['version']['number']}" if card["version"] else ""
+    return escape(card["store"]) + number
 
 
 def _print_history(card: Mapping[str, Any]) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from recprofile.cli import profile
+from recprofile.cli import profile, store, store_words
+from recprofile.cli.complete import runs_and_recipes
+from recprofile.cli.store import NameOption, StoreOption
 from recprofile.cli.terminal import console, json_out
 
 if TYPE_CHECKING:
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 RunOption = Annotated[
     Path | None,
     typer.Option(
-        "--run", help="Run folder, or the recipe that made it. [default: the newest in ./runs]", show_default=False
+        "--run",
+        autocompletion=runs_and_recipes,
+        help="Run folder, or the recipe that made it. [default: the newest in ./runs]",
+        show_default=False,
     ),
 ]
 User = Annotated[str, typer.Argument(help="User, by the id that the data have.", show_default=False)]
@@ -28,23 +33,32 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="User profiles of a run.")
+    group = typer.Typer(no_args_is_help=True, help="User profiles: of a run, and in a profile store.")
     group.command("show")(show)
+    store.add_to_profile(group)
     app.add_typer(group, name="profile")
     app.command()(recommend)
     app.command()(report)
 
 
-def show(user: User, run: RunOption = None, json: Json = False) -> None:
-    """Show what a run's profile holds of a user: blocks with their weights, and the history they rest on.
+def show(
+    user: User,
+    run: RunOption = None,
+    store_: StoreOption = None,
+    recipe: NameOption = None,
+    json: Json = False,
+) -> None:
+    """Show a person's profile: interests, blocks with their weights, the history they rest on, where it came from.
 
-    Example:
+    Examples:
 
         recprofile profile show 42 --run recipes/quickstart.yaml
+        recprofile profile show 42 --store recipes/quickstart.yaml
     """
     from recprofile.runs import find_run
 
-    card = profile.card_of(find_run(run), user)
+    stored = store_ is not None
+    card = store.card_from(store_, recipe, user) if stored else profile.card_of(find_run(run), user)
     if json:
         json_out(card)
     else:
@@ -52,19 +66,46 @@ def show(user: User, run: RunOption = None, json: Json = False) -> None:
 
 
 def recommend(
-    user: User,
+    user: Annotated[
+        str | None, typer.Argument(help="User of a run, by the id that the data have.", show_default=False)
+    ] = None,
+    of_store: Annotated[
+        str | None, typer.Option("--user", metavar="USER", help="User of a profile store.", show_default=False)
+    ] = None,
+    history: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ITEMS", help="In place of a user: items that somebody liked, with commas.", show_default=False
+        ),
+    ] = None,
     run: RunOption = None,
+    store_: StoreOption = None,
+    recipe: NameOption = None,
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many; at most the recipe's list length.")] = None,
     json: Json = False,
 ) -> None:
-    """Print a user's recommendations from a run, with the reason for each where the recipe explains.
+    """Print recommendations: of a run, with the reason for each where the recipe explains, or from a profile store.
 
-    Example:
+    A store answers for users as they are after the last update, and for a history that you name.
+
+    Examples:
 
         recprofile recommend 42 --run recipes/quickstart.yaml -k 5
+        recprofile recommend --user 42 --store recipes/quickstart.yaml
+        recprofile recommend --history 50,181 --store recipes/quickstart.yaml
     """
     from recprofile.runs import find_run
 
+    if [user, of_store, history].count(None) != 2:
+        raise typer.BadParameter("name one: USER, --user or --history")
+    if user is None or store_ is not None:
+        items = [item.strip() for item in (history or "").split(",") if item.strip()]
+        told = store.answer_from(store_, run, recipe, user=of_store or user, items=items, k=k)
+        if json:
+            json_out(told)
+        else:
+            store_words.print_answer(told)
+        return
     opened = find_run(run)
     rows = _recommendations(opened, user, k)
     if json:
@@ -77,7 +118,9 @@ def report(
     run: Annotated[
         Path | None,
         typer.Argument(
-            help="Run folder, or the recipe that made it. [default: the newest in ./runs]", show_default=False
+            autocompletion=runs_and_recipes,
+            help="Run folder, or the recipe that made it. [default: the newest in ./runs]",
+            show_default=False,
         ),
     ] = None,
 ) -> None:

@@ -12,13 +12,16 @@ import typer
 from rich.markup import escape
 
 from recprofile.api import planned
+from recprofile.cli.complete import recipes
 from recprofile.cli.summary import print_summary
-from recprofile.cli.terminal import console, errors_console, json_out, table
-from recprofile.errors import quoted
+from recprofile.cli.terminal import console, errors_console, json_out, print_problems, table
+from recprofile.errors import printable, quoted
 
 if TYPE_CHECKING:
+    from recprofile.dataset import FileFacts
     from recprofile.engine import RunResult
     from recprofile.errors import Problem
+    from recprofile.probe import Probe
 
 PATTERN_DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
 GATE_DID_NOT_HOLD = 1
@@ -32,7 +35,7 @@ def _device(given: str | None) -> str | None:
     return given
 
 
-Recipe = Annotated[Path, typer.Argument(help="The recipe file.", show_default=False)]
+Recipe = Annotated[Path, typer.Argument(autocompletion=recipes, help="The recipe file.", show_default=False)]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
@@ -110,33 +113,62 @@ def run(
         json_out(_result_json(result))
     else:
         print_summary(result, quiet=quiet)
+        if result.published is not None and not quiet:
+            from recprofile.cli.store_words import print_published
+
+            print_published(result.published)
     if not result.passed:
         raise typer.Exit(GATE_DID_NOT_HOLD)
 
 
-def validate(recipe: Recipe, set: Sets = None, json: Json = False) -> None:
-    """Check a recipe: every problem at once, with its position. Reads no data and runs nothing.
+def validate(
+    recipe: Recipe,
+    set: Sets = None,
+    no_data: Annotated[bool, typer.Option("--no-data", help="Look at the recipe alone, not at its files.")] = False,
+    json: Json = False,
+) -> None:
+    """Check a recipe and its data: every problem at once, with its position. Runs nothing.
 
-    Example:
+    Of the data it looks at headers, first rows, sizes and ids, so that files of any size take no time; what is not
+    on this disk yet is not fetched.
+
+    Examples:
 
         recprofile validate recipes/quickstart.yaml
+        recprofile validate shop.yaml --no-data
 
-    Exit code 2 when anything is wrong.
+    Exit code 2 when the recipe is wrong, 3 when only the data are.
     """
     from recprofile.errors import RecipeError
+    from recprofile.plan import judge
+    from recprofile.probe import Probe, probe
+    from recprofile.registry import make_registry
+    from recprofile.source import read_source
 
     try:
-        made, _ = planned(recipe, set or ())
+        source = read_source(recipe, set or (), go_on=True)
+        judged = judge(source, make_registry())
+        found = Probe(judged.problems) if no_data else probe(source, judged)
     except RecipeError as error:
         if not json:
             raise
-        json_out({"problems": [_problem_json(p) for p in error.problems]})
-        raise typer.Exit(error.exit_code) from None
+        found = Probe(error.problems)
     if json:
-        json_out({"problems": []})
-    else:
-        count = len(made.stages)
-        console().print(f"{escape(str(recipe))}: {count} stage{'s' if count > 1 else ''}, nothing wrong")
+        json_out(_probe_json(found, looked=not no_data))
+        raise typer.Exit(found.exit_code)
+    if found.problems:
+        print_problems(found.problems)
+    for text in found.warnings:
+        errors_console().print(f"[yellow]warning:[/yellow] {escape(text)}")
+    if not found.problems:
+        count = len(judged.stages)
+        rows = [f"{file.shown} {_rows(file)}" for file in found.files]
+        of_data = f"; {', '.join(rows)}" if rows else ""
+        said = f"{recipe}: {count} stage{'s' if count > 1 else ''}, nothing wrong{of_data}"
+        console().print(escape(printable(said)))
+        for text in found.notes:
+            console().print(f"[dim]note:[/dim] {escape(text)}")
+    raise typer.Exit(found.exit_code)
 
 
 def plan(
@@ -176,6 +208,34 @@ def _problem_json(problem: Problem) -> dict[str, Any]:
     return {"code": problem.code, "message": problem.message, **where, "help": list(problem.help)}
 
 
+def _probe_json(found: Probe, *, looked: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"problems": [_problem_json(p) for p in found.problems]}
+    if looked:
+        told |= {
+            "warnings": list(found.warnings),
+            "notes": list(found.notes),
+            "data": {
+                file.role: {
+                    "path": file.shown,
+                    "kind": file.kind,
+                    "bytes": file.size,
+                    "rows": file.rows,
+                    "rows_exact": file.is_exact,
+                    "columns": dict(file.columns),
+                }
+                for file in found.files
+            },
+        }
+    return told
+
+
+def _rows(file: FileFacts) -> str:
+    """'600 rows', 'about 2,300,000 rows', or the size where the rows are not known."""
+    if file.rows is None:
+        return f"{file.size / 1e6:,.1f} MB"
+    return f"{'' if file.is_exact else 'about '}{file.rows:,} row{'' if file.rows == 1 else 's'}"
+
+
 def _result_json(result: RunResult) -> dict[str, Any]:
     return {
         "out": str(result.out),
@@ -187,4 +247,5 @@ def _result_json(result: RunResult) -> dict[str, Any]:
         "warnings": list(result.warnings),
         "metrics": result.metrics,
         "checks": list(result.checks),
+        "published": dict(vars(result.published)) if result.published else None,
     }

@@ -52,14 +52,16 @@ class Events:
 
 
 def names_in(
-    file: DataFile, block: InteractionsSource, span: Where, *, like: Names | None = None
+    file: DataFile, block: InteractionsSource, span: Where, *, like: Names | None = None, is_whole: bool = True
 ) -> tuple[DataFile, Names | None, list[Problem]]:
     """The file with all its columns known, and which is what; or RP502 problems for those that it lacks.
 
     'weight' and 'time' are taken when they are there and nothing else is named. `like`: the names in the interactions
     file, when this is another file in its form: it must have the same weight, and may lack the time when none is named.
+    `is_whole`: a JSON Lines file is looked through for columns that its first rows lack.
     """
-    file = file.having([block.user, block.item, *filter(None, (block.weight, block.time)), *block.columns])
+    if is_whole:
+        file = file.having([block.user, block.item, *filter(None, (block.weight, block.time)), *block.columns])
     there = set(file.columns)
     weight = block.weight or ("weight" if "weight" in there or (like and like.weight) else None)
     time = block.time or ("time" if "time" in there and (like is None or like.time) else None)
@@ -100,6 +102,14 @@ def read_events(
     if events is None or problems:
         raise DataError(problems)
     return events
+
+
+def sample_problems(file: DataFile, names: Names, span: Where, *, fills: frozenset[str]) -> list[Problem]:
+    """RP503 for values that cannot be used among the first rows, all columns at once; see `read_events`."""
+    frame, rows = file.sample.select(names.read()), None
+    if file.kind == "csv":
+        frame, rows = _without_empty(file, frame, lambda _: None)
+    return _checked(file, names, frame, span, may_miss=bool(fills & {"weight", names.weight}), rows=rows)[1]
 
 
 def _parquet(file: DataFile, names: Names) -> pl.DataFrame:

@@ -47,6 +47,17 @@ class TextForm:
             return next(islice(self._json_lines(), row, None), (None, ""))[0]
         return next(islice(self._records(), row + 1, None), (None, ()))[0]
 
+    def head(self, characters: int) -> str:
+        """So many of its first characters, what is not UTF-8 replaced; '' for zstandard data."""
+        with self.path.open("rb") as raw:
+            if raw.read(4) == ZSTD:
+                return ""
+        try:
+            with self._open() as raw:
+                return raw.read(characters).decode("utf-8-sig", errors="replace")
+        except DAMAGED:  # told when the file is read
+            return ""
+
     def is_blank(self) -> bool:
         """Whether a JSON Lines file has no line with anything on it."""
         try:

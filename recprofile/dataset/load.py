@@ -10,21 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from recprofile.artifacts import BoolArray, Dataset, IdMap, IntArray, Interactions, PositiveRule, Table
-from recprofile.dataset.events import Events, Names, names_in, read_events
+from recprofile.dataset.events import Events, read_events
 from recprofile.dataset.ids import dense_rows
-from recprofile.dataset.source import DataFile, Where, open_file
+from recprofile.dataset.opened import open_files, place_of, split_problems
+from recprofile.dataset.source import DataFile, Where
 from recprofile.dataset.split import Cut, cut_events, default_split
-from recprofile.dataset.tables import Attributes, Axis, made_table, read_table, table_problems
-from recprofile.errors import DataError, Problem, quoted
+from recprofile.dataset.tables import Attributes, Axis, made_table, read_table
+from recprofile.errors import DataError, quoted
 from recprofile.recipe import (
     DataBlock,
     FileSplit,
-    InteractionsSource,
     ItemColdSplit,
     LeaveOneOutSplit,
     RandomSplit,
     Split,
-    TableSource,
     TimeSplit,
     UserTimeSplit,
 )
@@ -94,51 +93,16 @@ def _read(
     warn: Callable[[str], None],
 ) -> _Read:
     """Every file opened before one is read, so that all files and columns that are missing are told at once."""
-    problems: list[Problem] = []
-    files: dict[str, DataFile] = {}
-    log = block.interactions
-    tables_of: dict[Axis, TableSource | None] = {"users": block.users, "items": block.items}
-    sources = {axis: source for axis, source in tables_of.items() if source is not None}
-    wanted: list[tuple[str, InteractionsSource | TableSource, str, tuple[str, ...]]] = [
-        ("interactions", log, log.path, ("interactions", "path"))
-    ]
-    wanted += [(axis, table, table.path, (axis, "path")) for axis, table in sources.items()]
-    if isinstance(block.split, FileSplit):
-        given = {"test": block.split.test, "valid": block.split.valid}
-        wanted += [(role, log, path, ("split", role)) for role, path in given.items() if path is not None]
-    for role, source, shown, loc in wanted:
-        try:
-            files[role] = open_file(paths[role], shown, form=source.format, separator=source.separator, at=span(loc))
-        except DataError as error:
-            problems += error.problems
-
-    names: dict[str, Names] = {}
-    for role in ("interactions", "test", "valid"):
-        if role in files:
-            files[role], named, lacking = names_in(
-                files[role], log, _place_of(role, files[role], span), like=names.get("interactions")
-            )
-            problems += lacking
-            if named is not None:
-                names[role] = named
-    for axis, source in sources.items():
-        if axis in files:
-            files[axis] = files[axis].having([source.id])
-            problems += table_problems(files[axis], source, axis, span)
-    if problems:
-        raise DataError(problems)
-
+    opened = open_files(block, paths, span)
+    if opened.problems:
+        raise DataError(opened.problems)
+    files, names, sources = opened.files, opened.names, opened.tables
     tables = {axis: read_table(files[axis], source, axis, span, warn=warn) for axis, source in sources.items()}
     events = {
-        role: read_events(files[role], names[role], _place_of(role, files[role], span), fills=fills, warn=warn)
+        role: read_events(files[role], names[role], place_of(role, files[role], span), fills=fills, warn=warn)
         for role in names
     }
     return _Read(events, tables, files, span)
-
-
-def _place_of(role: str, file: DataFile, span: Where) -> Where:
-    """Where an error about a column of a file points: at the column's name, or at the path of a part's own file."""
-    return span if role == "interactions" else lambda loc, *, key=False: file.at
 
 
 def _dense(found: _Read, axis: Axis) -> tuple[IdMap, dict[str, IntArray]]:
@@ -189,14 +153,9 @@ def _split(
     """Train, validation and test part, and which training events are held."""
     log = parts["interactions"]
     split = block.split or default_split(has_time=log.time is not None)
-    if isinstance(split, TimeSplit | UserTimeSplit) and log.time is None:
-        file = found.files["interactions"]
-        helps = (
-            f"name their column: interactions: {{path: {file.shown}, time: …}}",
-            f"columns: {', '.join(file.columns[:12])}",
-        )
-        message = f"the split '{split.by}' needs times, and {quoted(file.shown)} has none"
-        raise DataError.of("RP507", message, at=found.span(("split",)), help=helps)
+    problems = split_problems(block, found.files["interactions"], found.span, has_time=log.time is not None)
+    if problems:
+        raise DataError(problems)
     if isinstance(split, FileSplit):
         train, test = log, parts["test"]
         again = int(_also_in(train, test).sum())

@@ -72,6 +72,13 @@ class DataFile:
             raise ComputeError("a line has too many fields")
         return frame.drop(_BEYOND)
 
+    def first(self, rows: int) -> pl.DataFrame:
+        """So many of its first rows, typed as `sample` is; raises DataError RP501 when the file is broken."""
+        try:
+            return _sample(self, rows)
+        except PolarsError as error:
+            raise self.broken(error) from None
+
     def read_text(self, columns: Sequence[str]) -> pl.DataFrame:
         """Columns of a text file, all as text; raises DataError RP501 with the line when the file is broken."""
         try:
@@ -130,7 +137,7 @@ def open_file(path: Path, shown: str, *, form: str = "auto", separator: str | No
     there, has no known ending or cannot be read, and RP504 for one without rows.
     """
     _check_there(path, shown, at)
-    name = form if form != "auto" else _ending(path) or _ending(Path(shown))
+    name = form if form != "auto" else ending_of(path) or ending_of(Path(shown))
     if name is None:
         message = f"the ending of {quoted(shown)} does not tell its format"
         helps = ("say so: {path: …, format: csv}", f"formats: {', '.join(FORMATS)}", f"endings: {', '.join(ENDINGS)}")
@@ -170,12 +177,7 @@ def read_ids(path: Path, shown: str = "", *, at: Span | None = None) -> pl.Serie
         if len(ids) == 0:
             raise DataError.of("RP504", f"{quoted(shown)} is empty", at=at)
         return outside_ids(ids, is_text=True).unique(maintain_order=True)
-    file = open_file(path, shown, at=at)
-    named = [name for name in ("item", "id", "item_id") if name in file.columns]
-    if not named and len(file.columns) > 1:
-        helps = did_you_mean("item", file.columns, label="columns")
-        raise DataError.of("RP502", f"no column 'item', 'id' or 'item_id' in {quoted(shown)}", at=at, help=helps)
-    column = named[0] if named else file.columns[0]
+    file, column = _ids_column(path, shown, at)
     series = file.read_text([column])[column]
     try:
         ids = outside_ids(series, is_text=file.is_text(column)).drop_nulls().unique(maintain_order=True)
@@ -187,6 +189,23 @@ def read_ids(path: Path, shown: str = "", *, at: Span | None = None) -> pl.Serie
     return ids
 
 
+def check_ids(path: Path, shown: str, *, at: Span | None = None) -> None:
+    """Raise as `read_ids` for a file that is not there or has no column of ids; the ids are not looked at."""
+    if path.suffix.lower() == ".txt":
+        _check_there(path, shown, at)
+    else:
+        _ids_column(path, shown, at)
+
+
+def _ids_column(path: Path, shown: str, at: Span | None) -> tuple[DataFile, str]:
+    file = open_file(path, shown, at=at)
+    named = [name for name in ("item", "id", "item_id") if name in file.columns]
+    if not named and len(file.columns) > 1:
+        helps = did_you_mean("item", file.columns, label="columns")
+        raise DataError.of("RP502", f"no column 'item', 'id' or 'item_id' in {quoted(shown)}", at=at, help=helps)
+    return file, named[0] if named else file.columns[0]
+
+
 def _check_there(path: Path, shown: str, at: Span | None) -> None:
     if path.is_dir():
         raise DataError.of("RP501", f"{quoted(shown)} is a folder, and must be a file", at=at)
@@ -196,23 +215,24 @@ def _check_there(path: Path, shown: str, at: Span | None) -> None:
         raise DataError.of("RP501", f"no file {quoted(shown)}", at=at, help=helps)
 
 
-def _ending(path: Path) -> str | None:
+def ending_of(path: Path) -> str | None:
+    """The format that the ending of a path tells, if it does."""
     inner = path.with_suffix("") if path.suffix.lower() in (".gz", ".zst") else path
     return ENDINGS.get(inner.suffix.lower())
 
 
-def _sample(file: DataFile) -> pl.DataFrame:
+def _sample(file: DataFile, rows: int = SAMPLE) -> pl.DataFrame:
     """The first rows; for JSON the types are those of the first rows, too."""
     if file.kind == "parquet":
-        return pl.scan_parquet(file.path, glob=False).head(SAMPLE).collect()
+        return pl.scan_parquet(file.path, glob=False).head(rows).collect()
     if file.path.stat().st_size == 0:
         raise NoDataError("empty file")
     if file.kind == "jsonl":
         if file.form.is_blank():
             raise NoDataError("no line")
-        return pl.scan_ndjson(_jsonl(file.path), n_rows=SAMPLE, infer_schema_length=SAMPLE).collect()
+        return pl.scan_ndjson(_jsonl(file.path), n_rows=rows, infer_schema_length=rows).collect()
     names = pl.scan_csv(file.path, separator=file.separator, infer_schema=False, n_rows=1, glob=False).collect_schema()
-    return _scan_csv(file.path, file.separator, dict.fromkeys(names, pl.String), n_rows=SAMPLE).collect()
+    return _scan_csv(file.path, file.separator, dict.fromkeys(names, pl.String), n_rows=rows).collect()
 
 
 def _scan_csv(path: Path, separator: str, schema: Types, *, n_rows: int | None = None) -> pl.LazyFrame:

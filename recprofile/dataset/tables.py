@@ -44,7 +44,13 @@ def read_table(
 
     Raises DataError RP501 for a broken file, RP503 for a missing id and RP506 for one that stands twice.
     """
-    frame = _read(file)
+    return attributes_of(file, _read(file), block, axis, span, warn=warn)
+
+
+def attributes_of(
+    file: DataFile, frame: pl.DataFrame, block: TableSource, axis: Axis, span: Where, *, warn: Callable[[str], None]
+) -> Attributes:
+    """The attributes in rows of a table, its first or all; raises as `read_table`."""
     rows = np.arange(frame.height, dtype=np.int64)
     if file.kind == "csv":
         empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()

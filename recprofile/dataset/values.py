@@ -110,7 +110,9 @@ def times_of(column: Column) -> tuple[NDArray[np.int64], list[Problem], str]:
         if problems:
             return nothing, problems + column.missing("time", values.is_null()), ""
         values = numbers
-    elif not (dtype.is_integer() or dtype.is_float() or dtype == pl.Null):
+    elif dtype == pl.Null:  # what Parquet has of a column without a value
+        values = values.cast(pl.Int64)
+    elif not (dtype.is_integer() or dtype.is_float()):
         return nothing, [_wrong_type(column, "a time")], ""
     problems = column.missing("time", values.is_null() | (values.is_nan() if values.dtype.is_float() else False))
     if values.dtype.is_float():

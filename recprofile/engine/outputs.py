@@ -59,7 +59,7 @@ class Written:
 def write_outputs(run: Finished, out: Path, seconds: float) -> Written:
     """Write the run folder of a finished run, whole or not at all."""
     plan, graph = run.plan, run.graph
-    data: Dataset = run.get(_last_data(run))
+    data: Dataset = run.get(last_data(run.graph))
     recs = run.get(graph.final).cut(plan.recipe.lists.k) if graph.final else None
     profiles: Profiles | None = run.get(graph.profiles) if graph.profiles else None
     metrics: dict[str, Any] = run.get(EVALUATION).to_json() if EVALUATION in graph.nodes else {}
@@ -105,9 +105,9 @@ def write_outputs(run: Finished, out: Path, seconds: float) -> Written:
     return Written(metrics, tuple(checks), passed)
 
 
-def _last_data(run: Finished) -> str:
-    """The data as the last preprocess stage left them."""
-    return next(reversed([node.data for node in run.graph.nodes.values() if node.kind not in ("data", "preprocess")]))
+def last_data(graph: Graph) -> str:
+    """The node of the data as the last preprocess stage left them."""
+    return next(reversed([node.data for node in graph.nodes.values() if node.kind not in ("data", "preprocess")]))
 
 
 def _check_json(id: str, component: str, fail: str, result: CheckResult) -> dict[str, Any]:
@@ -191,6 +191,9 @@ def _rehomed(run: Finished, out: Path) -> dict[str, Any]:
             split[name] = moved(split[name], ("data", "split", name))
     if data["list"]["candidates"] not in ("all", "cold"):
         data["list"]["candidates"] = moved(data["list"]["candidates"], ("list", "candidates"))
+    publish = data.get("publish") or ""
+    if publish.startswith("sqlite:///"):
+        data["publish"] = f"sqlite:///{moved(publish.removeprefix('sqlite:///'), ('publish',))}"
     for stage, written in zip(plan.stages, data["stages"], strict=True):
         for name, _, uri in stage.marked(IsAsset):
             written["with"][name] = moved(uri, (*(stage.loc or ()), "with", name))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recprofile.artifacts import Dataset
 from recprofile.cache import Record, StageCache
@@ -25,6 +25,9 @@ from recprofile.plan import Plan
 from recprofile.registry import BUILTIN, Registry
 from recprofile.runs import MANIFEST, Run, expect_place
 
+if TYPE_CHECKING:
+    from recprofile.profiles.publish import Published
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -38,6 +41,7 @@ class RunResult:
     warnings: tuple[str, ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Mapping[str, Any], ...] = ()
+    published: Published | None = None
 
     @property
     def unchanged(self) -> bool:
@@ -81,8 +85,10 @@ class _Engine:
         self.graph = build_graph(plan, device=self.device, files=self.files, assets=self.assets)
         self.keys = self.graph.keys  # all of the Plan's: a baseline that is left out later still counts
         out = settings.out or plan.source.folder(("out",)) / plan.out
+        executor = self.registry.executors()[plan.recipe.engine_name](plan.recipe.engine_options)
+        self.work = Work(plan, self.graph, self.files, executor, self.get)
         if not settings.fresh and (earlier := self._unchanged(out, begun)):
-            return earlier
+            return replace(earlier, published=self._publish(out))
         expect_place(out, plan.source.at(("out",)) if settings.out is None and plan.recipe.out else None)
         recipe = plan.recipe
         executor = self.registry.executors()[recipe.engine_name](recipe.engine_options)
@@ -122,13 +128,40 @@ class _Engine:
         )
         written = write_outputs(finished, out, time.perf_counter() - begun)
         self.hook.recprofile_metrics(metrics=written.metrics)
+        published = self._publish(out)
         seconds = time.perf_counter() - begun
         self.hook.recprofile_run_finished(run={**facts, "seconds": seconds, "passed": written.passed})
         told = tuple(f"{w['stage']}: {w['text']}" for w in self.warnings)
         # A damaged cache entry is found when it is read, after it was counted as cached.
         cached = [id for id in cached if id not in self.computed]
         return RunResult(
-            out, tuple(self.computed), tuple(cached), written.passed, seconds, told, written.metrics, written.checks
+            out,
+            tuple(self.computed),
+            tuple(cached),
+            written.passed,
+            seconds,
+            told,
+            written.metrics,
+            written.checks,
+            published,
+        )
+
+    def _publish(self, out: Path) -> Published | None:
+        """Put the profiles into the store that the recipe or the caller names; the run folder is written by now."""
+        plan = self.plan
+        if self.settings.store is None and plan.recipe.publish is None:
+            return None
+        from recprofile.engine.publication import publish_run  # noqa: PLC0415 - imports sqlalchemy: 0.2 s
+
+        return publish_run(
+            plan,
+            self.registry,
+            self.graph,
+            self.get,
+            keys=self.keys,
+            out=out,
+            store=self.settings.store,
+            warn=self.warn,
         )
 
     def get(self, id: str) -> Any:  # noqa: ANN401 - artifacts of every kind

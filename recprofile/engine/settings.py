@@ -14,7 +14,8 @@ from recprofile.plan import Plan
 class Settings:
     """What the command line adds to a recipe: None leaves it as the recipe or environment has it.
 
-    `fresh` computes every stage again and replaces what the cache has.
+    `fresh` computes every stage again and replaces what the cache has; `store` is a profile store to publish to, as
+    `profiles.store_of` gives it.
     """
 
     device: str | None = None
@@ -23,6 +24,7 @@ class Settings:
     offline: bool | None = None
     fresh: bool = False
     command: str = ""
+    store: str | None = None
 
     @property
     def root(self) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
 import polars as pl
 
 from recprofile.artifacts import (
@@ -222,8 +223,16 @@ class Work:
 
     def _update(self, node: Node, ctx: Context) -> Profiles:
         """A run has no later events: profiles stay as they are, and the stage waits for some."""
+        if not (node.reads or {}).get("fuse"):
+            return empty_profiles(self._data(node))
         (profiles,) = self._read(node, "fuse", Profiles).values()
         return profiles
+
+
+def empty_profiles(data: Dataset) -> Profiles:
+    """Profiles that are nothing but the users' history, for recommenders that need no other."""
+    users, items = np.zeros((data.n_users, 0), np.float32), np.zeros((data.n_items, 0), np.float32)
+    return Profiles(data.users.ids, data.items.ids, users, items, (), ~data.cold_users())
 
 
 def _component(node: Node, kind: type[T]) -> T:

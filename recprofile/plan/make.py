@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 from pydantic import ValidationError
@@ -26,12 +26,32 @@ RESERVED = {"data": "the data as they were read", "evaluation": "what is measure
 MAX_ID = 36  # of the 40 characters that an id may have, so that a number fits
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What can be said of a recipe without its data: the Plan, or None and what is wrong, in file order.
+
+    `stages` are those whose component and parameters are right, whatever the rest is like.
+    """
+
+    plan: Plan | None
+    problems: tuple[Problem, ...]
+    stages: tuple[PlannedStage, ...]
+
+
 def make_plan(source: Source, registry: Registry) -> Plan:
     """The Plan of a recipe.
 
     Raises RecipeError with all that is wrong with it, in file order: shape (RP2xx), names and plugins (RP3xx),
     wiring (RP4xx).
     """
+    made = judge(source, registry)
+    if made.plan is None:
+        raise RecipeError(made.problems)
+    return made.plan
+
+
+def judge(source: Source, registry: Registry) -> Judgement:
+    """The Plan of a recipe, or all that is wrong with it; see `make_plan`."""
     recipe, problems = recipe_problems(source)
     problems = [*source.problems, *problems]
     drafts, offers, found = _drafts(source, registry)
@@ -44,17 +64,17 @@ def make_plan(source: Source, registry: Registry) -> Plan:
         problems += wrong + place(draft, earlier)
         if draft.component is not None:
             problems += _needs(draft.component, draft.use, tables, draft.at)
+            stage = _planned(draft, offers[draft.index], draft.component, inputs)
+            stages.append(stage)
             if not wrong:
-                stage = _planned(draft, offers[draft.index], draft.component, inputs)
                 named = draft.stage.from_ if draft.stage else ()
                 problems += stage_problems(stage, source, registry, named=named)
-                stages.append(stage)
     baselines, wrong = _baselines(source, registry, drafts, tables)
     problems += wrong + surroundings(source, registry)
     if recipe is not None:
         problems += file_problems(recipe, source, registry)
     if problems or recipe is None:
-        raise RecipeError(sort_problems(problems, source))
+        return Judgement(None, tuple(sort_problems(problems, source)), tuple(stages))
     name = recipe.name or source.path.stem
     rule = recipe.data.positive
     same = {b.id: next((s.id for s in stages if _same_work(s, b)), None) for b in baselines}
@@ -72,7 +92,7 @@ def make_plan(source: Source, registry: Registry) -> Plan:
     )
     final = plan.final.id if plan.final else None
     compared = [one for b in baselines if ranks and (one := same[b.id] or b.id) != final]
-    return replace(plan, compared=tuple(dict.fromkeys(compared)))
+    return Judgement(replace(plan, compared=tuple(dict.fromkeys(compared))), (), plan.stages)
 
 
 def _same_work(stage: PlannedStage, baseline: PlannedStage) -> bool:

@@ -6,6 +6,8 @@ the wrong shape is left to `recipe`.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from recprofile.errors import Problem, Span, did_you_mean, quoted
 from recprofile.metrics import metric_problem
 from recprofile.registry import FIRST_PARTY, Plugin, Registry
@@ -14,7 +16,13 @@ from recprofile.source import Source
 
 def surroundings(source: Source, registry: Registry) -> list[Problem]:
     """Every problem outside the stages that needs more than the recipe to see."""
-    return [*_metrics(source), *_requirements(source, registry), *_engine(source, registry), *_not_yet(source)]
+    return [
+        *_metrics(source),
+        *_requirements(source, registry),
+        *_engine(source, registry),
+        *_not_yet(source),
+        *_publish(source),
+    ]
 
 
 def written_texts(source: Source, loc: tuple[str, ...]) -> list[tuple[str, Span]] | None:
@@ -86,8 +94,19 @@ def _not_yet(source: Source) -> list[Problem]:
     problems = []
     for tracker, at in written_texts(source, ("track",)) or ():
         problems.append(Problem("RP304", f"no tracker {quoted(tracker)} is installed", at, ("leave 'track' out",)))
-    publish = source.plain().get("publish")
-    if isinstance(publish, str) and publish:
-        helps = ("the profiles of a run are in its folder, under profiles/",)
-        problems.append(Problem("RP205", "there is no profile store to publish to yet", source.at(("publish",)), helps))
     return problems
+
+
+def _publish(source: Source) -> list[Problem]:
+    """A store that no address can be, or whose driver is not installed; an environment variable may say it later."""
+    publish, at = source.plain().get("publish"), source.at(("publish",))
+    if not isinstance(publish, str) or not publish or "${" in publish:
+        return []
+    if publish.startswith("sqlite:///") and publish != "sqlite:///":
+        return []
+    if publish.partition("://")[0].partition("+")[0] in ("postgresql", "postgres") and "://" in publish:
+        if any(find_spec(name) for name in ("psycopg", "psycopg2")):
+            return []
+        return [Problem("RP304", "no driver of PostgreSQL is installed", at, ("install 'psycopg[binary]'",))]
+    helps = ("sqlite:///profiles.db, relative to the recipe, or postgresql://host/name",)
+    return [Problem("RP204", f"{quoted(publish)} is no profile store", at, helps)]

@@ -97,7 +97,7 @@ def _by_type(draft: Draft, verb: str, earlier: Sequence[Draft]) -> tuple[Inputs,
         needs = _needs_profiles(draft)
         if len(fuses) > 1 and needs:
             return {}, [_ambiguous(draft, fuses, several=False)]
-        wants = needs or (verb in ("check", "explain") and len(fuses) == 1)
+        wants = needs or (verb in ("check", "explain", "update") and len(fuses) == 1)
         inputs = {"fuse": (fuses[0],)} if fuses and wants else {}
         return inputs, _lacking(draft, inputs, earlier)
     return {}, []
@@ -151,7 +151,7 @@ def _ambiguous(draft: Draft, fit: Sequence[str], *, several: bool) -> Problem:
 
 
 def _needs_profiles(draft: Draft) -> bool:
-    return draft.verb == "update" or _flag(draft, "needs_profiles")
+    return _flag(draft, "needs_profiles") or (draft.verb == "update" and draft.component is None)
 
 
 def _flag(draft: Draft, name: str) -> bool:

@@ -4,7 +4,8 @@ A distribution offers components through one entry point of the group `recprofil
 namespace: `text` of the entry point `hf` is `hf/text`, and a bare name always means `builtin/…`, so that installing
 a plugin never changes what an existing recipe means.
 
-`loading` finds and imports plugins, `rules` says what they must keep, `known` has what is there, by name.
+`loading` finds and imports plugins, `rules` says what they must keep, `known` has what is there, by name,
+`trace` tells every call of a hook.
 """
 
 from recprofile.registry.known import BUILTIN, FIRST_PARTY, HOOK_OF, Command, Offer, Plugin, Registry

@@ -151,7 +151,8 @@ class Registry:
         namespace = name.rpartition("/")[0] if "/" in name else BUILTIN
         broken = next((p for p in self.plugins if p.namespace == namespace and p.problem), None)
         if broken is not None and broken.problem is not None:
-            told = (f"{broken.distribution} {broken.version}: {broken.problem.message}", *broken.problem.help)
+            where = () if broken.problem.at is None else (f"at {broken.problem.at}",)
+            told = (f"{broken.distribution} {broken.version}: {broken.problem.message}", *where, *broken.problem.help)
             return Problem("RP302", f"the plugin of {quoted(name)} did not load", at, told)
         if namespace and namespace not in {p.namespace for p in self.plugins}:
             return self._not_installed(name, namespace, at)

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import pluggy
 from recprofile import hookspecs
 from recprofile.errors import Problem, RecipeError, quoted
 from recprofile.registry.known import BUILTIN, HOOK_OF, Command, Offer, Plugin, Registry
+from recprofile.registry.places import hook_at, mismatch_at, raised_at
 from recprofile.registry.rules import NAME, component_problem, misspelt, unmarked
+from recprofile.registry.trace import make_manager
 
 GROUP = "recprofile"
 
@@ -32,7 +35,7 @@ def make_registry(found: Iterable[EntryPoint] | None = None) -> Registry:
         (e.name, e.value, _distribution(e)[0]): e for e in (entry_points(group=GROUP) if found is None else found)
     }
     _refuse_clashes(unique)
-    manager = pluggy.PluginManager(GROUP)
+    manager = make_manager(GROUP)
     manager.add_hookspecs(hookspecs)
     plugins: list[Plugin] = []
     offers: list[Offer] = []
@@ -94,10 +97,12 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> tuple[Plugin, lis
         if manager.get_name(module) is not None:  # before 1.7, pluggy keeps the hooks that came before the wrong one
             manager.unregister(module)
         said = " ".join(str(error).split()).partition("hookimpl definition: ")[2] or str(error)
-        return plugin(Problem("RP307", f"a hook does not take what its specification gives: {said}")), [], []
+        message = f"a hook does not take what its specification gives: {said}"
+        return plugin(Problem("RP307", message, mismatch_at(module, error))), [], []
     callers = manager.get_hookcallers(module) or []
     hooks = tuple(sorted(caller.name for caller in callers))
-    problem = next((misspelt(c.name) for c in callers if not c.has_spec()), None) or unmarked(module, hooks)
+    wrong = next((c.name for c in callers if not c.has_spec()), None)
+    problem = unmarked(module, hooks) if wrong is None else replace(misspelt(wrong), at=hook_at(module, wrong))
     if problem is None:
         me = plugin(hooks=hooks)
         problem, offers = _components(manager, module, me)
@@ -111,7 +116,7 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> tuple[Plugin, lis
 
 def _raised(what: str, error: BaseException) -> Problem:
     said = " ".join(str(error).split())
-    return Problem("RP302", f"{what} raised {type(error).__name__}{': ' if said else ''}{said}")
+    return Problem("RP302", f"{what} raised {type(error).__name__}{': ' if said else ''}{said}", raised_at(error))
 
 
 def _components(manager: pluggy.PluginManager, module: object, me: Plugin) -> tuple[Problem | None, list[Offer]]:
@@ -123,7 +128,7 @@ def _components(manager: pluggy.PluginManager, module: object, me: Plugin) -> tu
             if problem is None:
                 offers.append(Offer(me.namespace, component, me))
         if problem is not None:
-            return problem, []
+            return replace(problem, at=problem.at or hook_at(module, hook)), []
     return None, offers
 
 
@@ -135,7 +140,8 @@ def _commands(manager: pluggy.PluginManager, module: object, me: Plugin) -> tupl
             case (str(name), function) if NAME.fullmatch(name) and callable(function):
                 commands.append(Command(name, function, me))
             case _:
-                return Problem("RP307", f"{one!r} of recprofile_commands is no pair of a name and a function"), []
+                message = f"{one!r} of recprofile_commands is no pair of a name and a function"
+                return Problem("RP307", message, hook_at(module, "recprofile_commands")), []
     return problem, commands
 
 

@@ -9,6 +9,7 @@ from recprofile import hookspecs
 from recprofile.components import KINDS, Params
 from recprofile.errors import Problem, did_you_mean
 from recprofile.registry.known import Offer
+from recprofile.registry.places import hook_at
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")  # of namespaces, components and commands
 
@@ -30,9 +31,8 @@ def unmarked(module: object, hooks: tuple[str, ...]) -> Problem | None:
     names = [name for name in known_hooks() if inspect.isfunction(getattr(module, name, None))]
     lost = next((name for name in names if name not in hooks), None)
     if lost is not None:
-        return Problem(
-            "RP307", f"'{lost}' is not marked with @hookimpl", help=("from recprofile.plugin import hookimpl",)
-        )
+        message, helps = f"'{lost}' is not marked with @hookimpl", ("from recprofile.plugin import hookimpl",)
+        return Problem("RP307", message, hook_at(module, lost), helps)
     if not hooks:
         return Problem("RP307", "it has no hook", help=did_you_mean("", known_hooks(), label="hooks", most=20))
     return None

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import core_schema
 
-from recprofile.errors import CODES, Problem, Span, closest, in_file_order, listed, quoted
+from recprofile.errors import CODES, SET_FILE, Problem, Span, closest, in_file_order, listed, quoted
 from recprofile.shape.model import Model
 from recprofile.shape.places import Loc, Place, models_at, place
 from recprofile.shape.words import Finding, finding, together
@@ -165,14 +165,15 @@ class _Teller:
         known = list(dict.fromkeys(name for model in models for name in _known_keys(model)))
         entry, depth = self.source.reach(above)
         written = entry.value if depth == len(above) and isinstance(entry.value, dict) else {}
-        near = near or closest(str(key), [name for name in known if name not in written])
+        at = self.source.at(one.place.path, key=True)
+        # With --set a key may well be one that the recipe has already.
+        fresh = known if at.file == SET_FILE else [name for name in known if name not in written]
+        near = near or closest(str(key), fresh)
         hints = [model.unknown_hint for model in models if issubclass(model, Model) and model.unknown_hint]
         help_lines = [f"did you mean '{near}'?"] if near else hints[:1]
         if known:
             help_lines.append(f"known: {listed(known, most=20)}")
-        return Problem(
-            "RP201", f"unknown key {quoted(str(key))}", self.source.at(one.place.path, key=True), tuple(help_lines)
-        )
+        return Problem("RP201", f"unknown key {quoted(str(key))}", at, tuple(help_lines))
 
     def _tag(self, one: _Mistake) -> Problem:
         """A mapping whose kind is told by one key: that key is missing, misspelt or has a value that is no choice."""

@@ -7,10 +7,12 @@
         component = Numbers
         examples = [{"columns": ["year"]}, {"columns": ["year", "runtime"]}]
 
-`data` has the data sets, `kinds` the classes.
+`data` has the data sets, `kinds` the classes, `box` runs recipes with a component that is not installed.
 """
 
-from recprofile.testing.data import checkerboard, context, dataset, fused, same_pack, toy
+from recprofile.testing.box import Outcome, RecipeBox
+from recprofile.testing.data import checkerboard, context, dataset, emptied, fused, same_pack, toy, without_values
+from recprofile.testing.given import Given
 from recprofile.testing.kinds import (
     CheckTests,
     ComponentTests,
@@ -18,10 +20,12 @@ from recprofile.testing.kinds import (
     ExplainerTests,
     FuserTests,
     PreprocessorTests,
-    ProfileRanker,
     RecommenderTests,
     RerankerTests,
+    UpdaterTests,
+    first_lists,
 )
+from recprofile.testing.recorded import ProfileRanker
 
 __all__ = [
     "CheckTests",
@@ -29,14 +33,21 @@ __all__ = [
     "EncoderTests",
     "ExplainerTests",
     "FuserTests",
+    "Given",
+    "Outcome",
     "PreprocessorTests",
     "ProfileRanker",
+    "RecipeBox",
     "RecommenderTests",
     "RerankerTests",
+    "UpdaterTests",
     "checkerboard",
     "context",
     "dataset",
+    "emptied",
+    "first_lists",
     "fused",
     "same_pack",
     "toy",
+    "without_values",
 ]

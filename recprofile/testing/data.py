@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -122,6 +122,29 @@ def fused(data: Dataset, item_vectors: FloatArray | None = None) -> Profiles:
     users = np.asarray(history @ vectors, np.float32)
     block = Block("plot", 0, vectors.shape[1], 1.0, pool)
     return Profiles(data.users.ids, data.items.ids, users, vectors, (block,), counts > 0, history)
+
+
+def emptied(data: Dataset, what: Literal["users", "items", "events"]) -> Dataset:
+    """The data without any user, without any item, or with all of both and no event."""
+    if what == "users":
+        return data.keep(users=np.zeros(data.n_users, np.bool_))
+    if what == "items":
+        return data.keep(items=np.zeros(data.n_items, np.bool_))
+    none = np.zeros(0, np.int32)
+    parts = {name: getattr(data, name).take(none) for name in ("train", "valid", "test")}
+    return data.revise(**parts, held=np.zeros(0, np.bool_))
+
+
+def without_values(data: Dataset, *, every: int = 1) -> Dataset:
+    """The data with each value missing in every so-manieth row of both tables, types kept."""
+
+    def blank(table: Table) -> Table:
+        if not table.frame.width:
+            return table
+        row = pl.int_range(len(table))
+        return table.with_columns(*table.frame.select(pl.when(row % every != 0).then(pl.all())))
+
+    return data.revise(users=blank(data.users), items=blank(data.items))
 
 
 def same_pack(a: Pack, b: Pack) -> bool:

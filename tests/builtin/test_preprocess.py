@@ -17,6 +17,7 @@ class TestDedupe(PreprocessorTests):
 
 class TestImpute(PreprocessorTests):
     component = Impute
+    any_number = ["Constant.constant"]  # what is filled in
     examples = [
         {"columns": {"year": "median", "price": "mean", "users.gender": "most-frequent", "title": "constant"}},
         {"columns": {"age": {"constant": 18}, "weight": "mean"}, "missing_indicator": True},

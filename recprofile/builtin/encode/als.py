@@ -59,7 +59,7 @@ class Als(Encoder[AlsParams]):
         return Encoded(
             Embeddings("item", data.items.ids, items, np.bincount(matrix.indices, minlength=data.n_items) == 0),
             Embeddings("user", data.users.ids, users, np.diff(matrix.indptr) == 0),
-            FoldIn(_confidence(matrix, p.alpha), p.alpha, p.l2, p.nu),
+            FoldIn(_confidence(matrix, p.alpha), p.alpha, p.l2, p.nu, p.positive_only, p.weighted),
         )
 
 

@@ -41,6 +41,7 @@ class Dedupe(Preprocessor[DedupeParams]):
     """
 
     name = "dedupe"
+    per_user = True
 
     def preprocess(self, data: Dataset, ctx: Context) -> Dataset:
         """The data without repeats; how many events went is noted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from recprofile.builtin.preprocess.columns import (
     training_values,
     with_values,
 )
-from recprofile.plugin import Context, DataError, Dataset, Field, Interactions, Params, Preprocessor
+from recprofile.plugin import ColumnsOf, Context, DataError, Dataset, Field, Interactions, Params, Preprocessor
 
 Value = int | float | bool | str
 Fill = Literal["mean", "median", "most-frequent", "constant"]
@@ -29,7 +29,7 @@ class Constant(Params):
 
 
 class ImputeParams(Params):
-    columns: dict[str, Fill | Constant] = Field(
+    columns: Annotated[dict[str, Fill | Constant], ColumnsOf("any")] = Field(
         min_length=1,
         description="Column → mean, median, most-frequent, constant (0, 'missing' or false, by the column's type) or "
         "{constant: value}. 'weight' is that of the interactions; write 'items.price' where two tables have a column.",
@@ -54,6 +54,11 @@ class Impute(Preprocessor[ImputeParams]):
         """The columns, as the recipe names them; those of the interactions also without their table's name."""
         names = self.params.columns
         return frozenset(names) | {n.removeprefix("interactions.") for n in names if n.startswith("interactions.")}
+
+    def adds(self) -> frozenset[str]:
+        """With `missing_indicator`, a column '<column>_missing' for each, in the table of that column."""
+        names = {name.rpartition(".")[2] for name in self.params.columns} | set(self.params.columns)
+        return frozenset(f"{name}_missing" for name in names) if self.params.missing_indicator else frozenset()
 
     def preprocess(self, data: Dataset, ctx: Context) -> Dataset:
         """The data with the columns filled, and a note per column that says with what.
@@ -161,7 +166,7 @@ def _positives_follow(before: Dataset, after: Dataset) -> Dataset:
 
 
 class ScaleParams(Params):
-    columns: dict[str, Scaling] = Field(
+    columns: Annotated[dict[str, Scaling], ColumnsOf("any")] = Field(
         min_length=1,
         description="Numeric column → standard (mean 0, deviation 1), min-max (0 to 1) or robust (median 0, quartiles "
         "1 apart). 'weight' is that of the interactions; write 'items.price' where two tables have a column.",

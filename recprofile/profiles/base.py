@@ -1,0 +1,318 @@
+"""What an update needs of the run that was published, and how the store keeps it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from recprofile.artifacts import (
+    Block,
+    BoolArray,
+    Embeddings,
+    Encoded,
+    FloatArray,
+    FoldIn,
+    IdMap,
+    Pack,
+    PositiveRule,
+    Profiles,
+)
+from recprofile.profiles.store import artifacts, items
+
+LABEL = "\0label"  # no file can have a column of that name
+# A whole number as one writes it: '007' is text, for it would come back as another id.
+WHOLE = re.compile(r"^(?:0|-?[1-9][0-9]{0,17})$")
+PIECE = 1 << 26  # bytes in one value of the database
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """A publication less its people: items with their vectors, blocks, encoders and rules.
+
+    `names` are the outside ids of the items as text, those that came later at the end; `catalogue` their attributes
+    with a column LABEL, what a person reads; `vectors` (n_items, d) float32 in the fused space; `raw` the encoders'
+    item vectors by stage, and which are missing; `trained` bool and `positives` int64 (n_items,): whether an item had a
+    training event, and how many positive ones; `facts` plain values: see `published_base` and `Stages.facts`.
+    """
+
+    names: pl.Series
+    catalogue: pl.DataFrame
+    vectors: FloatArray
+    raw: Mapping[str, tuple[FloatArray, BoolArray]]
+    trained: BoolArray
+    positives: NDArray[np.int64]
+    facts: Mapping[str, Any]
+    added: int = 0
+    version: int = 0
+
+    @property
+    def ids(self) -> IdMap:
+        """The items, in this order."""
+        return IdMap(self.names)
+
+    @property
+    def dim(self) -> int:
+        """Columns of the fused space."""
+        return int(self.vectors.shape[1])
+
+    @property
+    def rule(self) -> PositiveRule | None:
+        """Which events are positive."""
+        rule = self.facts["rule"]
+        return PositiveRule(*rule) if rule else None
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks, without users: where they stand, weight, scale."""
+        return tuple(
+            Block(b["name"], b["start"], b["stop"], b["weight"], None, None, b["scale"], b["unit"])
+            for b in self.facts["blocks"]
+        )
+
+    def model(self, name: str) -> FoldIn | None:
+        """The equations of a block that a model made, with an empty history; None for another block."""
+        from scipy.sparse import csr_array  # noqa: PLC0415 - costs 90 ms that `profile history` need not pay
+
+        equations = next(b["fold_in"] for b in self.facts["blocks"] if b["name"] == name)
+        return FoldIn(csr_array((0, len(self.names)), dtype=np.float32), **equations) if equations else None
+
+    def label(self, item: str) -> str | None:
+        """What a person reads for an item, where that is more than its id."""
+        return self.labels.get(item)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels by id as text, where they are more than the id."""
+        pairs = zip(self.names, self.catalogue[LABEL], strict=True)
+        return {name: label for name, label in pairs if label is not None and label != name}
+
+    def whole(self, item: str) -> int | str:
+        """An item's outside id in its own type."""
+        return int(item) if self.facts["items_whole"] and WHOLE.match(item) else item
+
+    def pack(self) -> Pack:
+        """As the store keeps it, in one Pack."""
+        arrays: dict[str, NDArray[Any]] = {
+            "vectors": self.vectors, "trained": self.trained, "positives": self.positives
+        }  # fmt: skip
+        for name, (vectors, missing) in self.raw.items():
+            arrays |= {f"raw/{name}": vectors, f"missing/{name}": missing}
+        table = self.catalogue.with_columns(self.names.alias("\0id"))
+        return Pack(arrays, {"catalogue": table}, dict(self.facts))
+
+    @classmethod
+    def unpack(cls, pack: Pack, version: int) -> Base:
+        """The inverse of `pack`."""
+        a = pack.arrays
+        raw = {n.removeprefix("raw/"): (v, a[f"missing/{n[4:]}"]) for n, v in a.items() if n.startswith("raw/")}
+        table = pack.tables["catalogue"]
+        return cls(
+            table["\0id"].rename("id"),
+            table.drop("\0id"),
+            a["vectors"],
+            raw,
+            a["trained"],
+            a["positives"],
+            pack.values,
+            version=version,
+        )
+
+    def original(self) -> Base:
+        """Without the items that came since the publication."""
+        n = len(self.names) - self.added
+        raw = {name: (vectors[:n], missing[:n]) for name, (vectors, missing) in self.raw.items()}
+        return replace(
+            self,
+            names=self.names[:n],
+            catalogue=self.catalogue[:n],
+            vectors=self.vectors[:n],
+            raw=raw,
+            trained=self.trained[:n],
+            positives=self.positives[:n],
+            added=0,
+        )
+
+    def grown(self, new: Base) -> Base:
+        """With further items after these."""
+        raw = {
+            name: (np.concatenate([v, new.raw[name][0]]), np.concatenate([m, new.raw[name][1]]))
+            for name, (v, m) in self.raw.items()
+        }
+        return replace(
+            self,
+            names=pl.concat([self.names, new.names]),
+            catalogue=pl.concat([self.catalogue, new.catalogue], how="diagonal_relaxed"),
+            vectors=np.concatenate([self.vectors, new.vectors]),
+            raw=raw,
+            trained=np.concatenate([self.trained, new.trained]),
+            positives=np.concatenate([self.positives, new.positives]),
+            added=self.added + len(new.names),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Recommends:
+    """The recommender that made the lists, as the store keeps it: its component, parameters and Pack."""
+
+    component: str
+    params: Mapping[str, Any]
+    pack: Pack = field(default_factory=Pack)
+
+
+def published_base(
+    profiles: Profiles,
+    encoded: Mapping[str, Encoded],
+    catalogue: pl.DataFrame,
+    *,
+    trained: BoolArray,
+    positives: NDArray[np.int64],
+    facts: Mapping[str, Any],
+) -> Base:
+    """The base of a publication. `facts` hold what the plan says: stages, rules, lists."""
+    whole = profiles.items.ids.dtype == pl.Int64
+    blocks = [
+        {
+            "name": b.name,
+            "start": b.start,
+            "stop": b.stop,
+            "weight": b.weight,
+            "scale": b.scale,
+            "unit": b.unit,
+            "pooled": b.pool is not None,
+            "fold_in": {**b.fold_in.equations(), "n_items": b.fold_in.n_items or len(profiles.items)}
+            if b.fold_in is not None
+            else None,
+        }
+        for b in profiles.blocks
+    ]
+    sides = {name: [one.dim, one.items is not None, one.users is not None] for name, one in encoded.items()}
+    raw = {name: (one.items.vectors, one.items.missing) for name, one in encoded.items() if one.items is not None}
+    return Base(
+        profiles.items.ids.cast(pl.String).rename("id"),
+        catalogue,
+        profiles.item_vectors,
+        raw,
+        trained,
+        positives,
+        {
+            **facts,
+            "blocks": blocks,
+            "sides": sides,
+            "items_whole": whole,
+            "users_whole": profiles.users.ids.dtype == pl.Int64,
+        },
+    )
+
+
+def put_pack(connection: sa.Connection, version: int, name: str, pack: Pack) -> None:
+    """Keep a Pack with a version."""
+    parts = {"arrays": arrays_to_bytes(pack.arrays), "values": json.dumps(dict(pack.values)).encode()}
+    for title, table in pack.tables.items():
+        parts[f"table/{title}"] = table_to_bytes(table)
+    for title, data in parts.items():
+        for part, at in enumerate(range(0, max(len(data), 1), PIECE)):
+            row = {"version": version, "name": f"{name}/{title}", "part": part, "data": data[at : at + PIECE]}
+            connection.execute(artifacts.insert(), row)
+
+
+def get_pack(connection: sa.Connection, version: int, name: str) -> Pack | None:
+    """The Pack that was kept, or None."""
+    query = (
+        sa.select(artifacts.c.name, artifacts.c.data)
+        .where(artifacts.c.version == version, artifacts.c.name.startswith(f"{name}/", autoescape=True))
+        .order_by(artifacts.c.name, artifacts.c.part)
+    )
+    parts: dict[str, bytes] = {}
+    for title, data in connection.execute(query):
+        key = title.removeprefix(f"{name}/")
+        parts[key] = parts.get(key, b"") + data
+    if not parts:
+        return None
+    tables = {t.removeprefix("table/"): table_of_bytes(d) for t, d in parts.items() if t.startswith("table/")}
+    return Pack(arrays_of_bytes(parts["arrays"]), tables, json.loads(parts["values"]))
+
+
+def load_base(connection: sa.Connection, version: int) -> Base:
+    """The base of a publication, with the items that came since."""
+    pack = get_pack(connection, version, "base")
+    assert pack is not None  # written in the transaction of the version
+    base = Base.unpack(pack, version)
+    query = sa.select(items).where(items.c.base == version).order_by(items.c.id)
+    for row in connection.execute(query):  # new items are few: those of a whole new catalogue come by a new run
+        base = base.grown(_one_item(base, row))
+    return base
+
+
+def put_item(connection: sa.Connection, base: Base, version: int, new: Base) -> None:
+    """Keep items that came after the publication."""
+    for at, name in enumerate(new.names):  # few, as above
+        raw: dict[str, NDArray[Any]] = {f"raw/{n}": v[at : at + 1] for n, (v, _) in new.raw.items()}
+        raw |= {f"missing/{n}": m[at : at + 1] for n, (_, m) in new.raw.items()}
+        row = new.catalogue[at]
+        values = {
+            "base": base.version,
+            "version": version,
+            "item": name,
+            "label": row[LABEL][0],
+            "attributes": row.write_json(),
+            "raw": arrays_to_bytes(raw),
+            "vector": new.vectors[at].tobytes(),
+        }
+        connection.execute(items.insert(), values)
+
+
+def _one_item(base: Base, row: Any) -> Base:  # noqa: ANN401 - a database row
+    a = arrays_of_bytes(row.raw)
+    schema = base.catalogue.schema
+    attributes = pl.read_json(row.attributes.encode(), schema=schema)
+    return replace(
+        base,
+        names=pl.Series("id", [row.item]),
+        catalogue=attributes,
+        vectors=np.frombuffer(row.vector, np.float32).reshape(1, base.dim),
+        raw={name: (a[f"raw/{name}"], a[f"missing/{name}"]) for name in base.raw},
+        trained=np.zeros(1, np.bool_),
+        positives=np.zeros(1, np.int64),
+        added=0,
+    )
+
+
+def item_side(base: Base, name: str, ids: IdMap) -> Embeddings:
+    """An encoder's item vectors as it gave them."""
+    vectors, missing = base.raw[name]
+    return Embeddings("item", ids, vectors, missing)
+
+
+def arrays_to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as safetensors."""
+    from safetensors.numpy import save  # noqa: PLC0415 - costs 50 ms that `validate` need not pay
+
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+def arrays_of_bytes(data: bytes) -> dict[str, NDArray[Any]]:
+    """The inverse of `arrays_to_bytes`."""
+    from safetensors.numpy import load  # noqa: PLC0415 - as above
+
+    return load(data)
+
+
+def table_to_bytes(table: pl.DataFrame) -> bytes:
+    """A table as Parquet."""
+    out = io.BytesIO()
+    table.write_parquet(out)
+    return out.getvalue()
+
+
+def table_of_bytes(data: bytes) -> pl.DataFrame:
+    """The inverse of `table_to_bytes`."""
+    return pl.read_parquet(io.BytesIO(data))
