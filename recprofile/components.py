@@ -30,6 +30,7 @@ from recprofile.shape import Model
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
 
@@ -61,6 +62,20 @@ class NamesInputs:
     """Marks a mapping parameter whose keys are ids of stages that this one takes, so that a wrong one is found."""
 
 
+@dataclass(frozen=True)
+class Tunable:
+    """Marks a parameter that `recprofile tune` searches where the recipe names no ranges, and its range.
+
+    Numbers from `low` to `high`, by their ratios with `log`; or one of `values`. Mark what decides how good a
+    component is on new data, two or three parameters of it, with a range that holds the best value of most data sets.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    values: tuple[bool | int | float | str | None, ...] = ()
+
+
 ItemColumns = Annotated[tuple[str, ...], ColumnsOf("items")]
 UserColumns = Annotated[tuple[str, ...], ColumnsOf("users")]
 AxisColumns = Annotated[tuple[str, ...], ColumnsOf("axis")]
@@ -73,13 +88,22 @@ def _nothing(*_: object) -> None:
     return None
 
 
+def _no_inputs(_: Dataset) -> Inputs:
+    return Inputs()
+
+
 @dataclass(frozen=True)
 class Context:
     """What the engine lends a stage while it runs.
 
     `device` is a torch device string ('cpu', 'cuda:0', 'mps'); `seed` belongs to this stage alone; `warn` puts a line
     into the terminal, the manifest and the report; `asset` gives the local path of a parameter marked `Asset`;
-    `store` is a folder that outlives the run, for results worth keeping per input (None: keep nothing).
+    `store` is a folder that outlives the run, for results worth keeping per input (None: keep nothing); `note` keeps
+    what the stage found out or decided, a name and a plain value, which stand beside the stage in terminal and report.
+
+    `refit` gives the stage's own inputs as the recipe's earlier stages make them of other training events of the same
+    users and items: `fit = data.for_tuning(); inputs = ctx.refit(fit)` is what a component tunes itself on, for what
+    earlier stages learnt from all of `data.train` has seen the events that it is to be judged by.
     """
 
     stage: str = "stage"
@@ -89,6 +113,8 @@ class Context:
     report: Callable[[int, int, str], None] = _nothing
     asset: Callable[[str], Path] = Path
     store: Path | None = None
+    refit: Callable[[Dataset], Inputs] = _no_inputs
+    note: Callable[[str, object], None] = _nothing
 
     def rng(self) -> np.random.Generator:
         """A fresh numpy generator; the same stream at every call."""
@@ -191,6 +217,15 @@ class Fuser(Component[P], ABC):
     def fuse(self, encoded: Mapping[str, Encoded], data: Dataset, ctx: Context) -> Profiles:
         """Profiles of all users and items of `data`; one block per encode stage, named by its id."""
 
+    def again(
+        self, learnt: Mapping[str, NDArray[Any]], encoded: Mapping[str, Encoded], data: Dataset, ctx: Context
+    ) -> Profiles:
+        """Profiles of other people, of the same items or more: `learnt` is what `fuse` gave as `Profiles.learnt`.
+
+        What updates and stores make profiles with; a fuser that learns nothing from users fuses as ever.
+        """
+        return self.fuse(encoded, data, ctx)
+
 
 class Ranker(ABC):
     """A fitted recommender: scores every item for blocks of users. Made by `Recommender.fit`, never half-made."""
@@ -206,9 +241,11 @@ class Ranker(ABC):
     def known_users(self) -> BoolArray:
         """Users whom it ranks by something of their own, bool (n_users,); the others get the fall-back list."""
 
-    def scores_of(self, history: csr_array) -> FloatArray:
-        """Scores for people who are not in the data, from their events: (m, n_items) CSR → (m, n_items) float32.
+    def scores_of(self, people: Dataset) -> FloatArray:
+        """Scores for people who are not in the data, from their events: (people.n_users, n_items) float32.
 
+        `people` has the same items; its users are those people, and its `train` holds what they did, with weight and
+        time as in the data, so that they are answered as they would have been in training.
         Only for recommenders with `ranks_new_users`; raises NotImplementedError otherwise.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot rank from a history")
@@ -241,14 +278,15 @@ class Recommender(Component[P], ABC):
     """Learns to rank items for users.
 
     `takes_rankers`: a hybrid over earlier recommend stages; `ranks_new_users`: from a history alone
-    (`Ranker.scores_of`); `ranks_new_items`: items without training events get scores that mean something;
-    `predicts_ratings`: see `Ranker.predict`; `gives_evidence`: see `Ranker.evidence`; `is_baseline`: a recipe that
-    names no baselines is compared with this one.
+    (`Ranker.scores_of`), and with `exact_for_new_users` as it would have in training; `ranks_new_items`: items without
+    training events get scores that mean something; `predicts_ratings`: see `Ranker.predict`; `gives_evidence`: see
+    `Ranker.evidence`; `is_baseline`: a recipe that names no baselines is compared with this one.
     """
 
     verb = "recommend"
     takes_rankers: bool = False
     ranks_new_users: bool = False
+    exact_for_new_users: bool = True
     ranks_new_items: bool = False
     predicts_ratings: bool = False
     gives_evidence: bool = False

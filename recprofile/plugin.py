@@ -43,11 +43,13 @@ from recprofile.components import (
     Ranker,
     Recommender,
     Reranker,
+    Tunable,
     Updater,
     UserColumn,
     UserColumns,
 )
 from recprofile.errors import ArtifactError, DataError, RunError, did_you_mean
+from recprofile.evaluate import UserScores, judge
 from recprofile.hookspecs import hookimpl
 from recprofile.shape import refusal
 
@@ -95,12 +97,15 @@ __all__ = [
     "Reranker",
     "RunError",
     "Table",
+    "Tunable",
     "Updater",
     "UserColumn",
     "UserColumns",
+    "UserScores",
     "did_you_mean",
     "field_validator",
     "hookimpl",
+    "judge",
     "model_validator",
     "refusal",
 ]

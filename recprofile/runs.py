@@ -4,7 +4,10 @@ recipe.yaml              filled and pinned; itself a recipe
 manifest.json            versions, seed, device, cache keys, seconds and memory of each stage, fingerprints
 metrics.json             every metric of every ranker, with intervals and paired differences
 recommendations.parquet  user, item, rank, score, reason
-items.parquet            item, and the name that a person reads
+items.parquet            item, the name that a person reads, and its positive training events
+per_user.parquet         every metric of every ranker for each judged user: what `compare` compares
+relevant.parquet         user, item: what was relevant in the test part
+hits.parquet             ranker, after, user, item, rank: what of it was listed, and where
 profiles/                the stored profiles
 model/                   the final ranker
 checks.json              verdicts with their numbers
@@ -207,7 +210,7 @@ class Run:
 
     def item_names(self) -> dict[str, str]:
         """What a person reads for an item, by its id as text, where that is more than the id."""
-        names = self.table("items.parquet").with_columns(pl.col("item").cast(pl.String))
+        names = self.table("items.parquet", columns=("item", "name")).with_columns(pl.col("item").cast(pl.String))
         return dict(names.filter(pl.col("item") != pl.col("name")).iter_rows())
 
     def profiles(self) -> Profiles:

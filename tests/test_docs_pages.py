@@ -98,11 +98,12 @@ def test_generated_parts_are_what_is_generated_now():
     assert done.returncode == 0, f"run `make pages`\n{done.stdout}{done.stderr}"
 
 
-def test_the_tutorial_prints_what_it_says(shop, capsys):
+@pytest.mark.parametrize("page", ["tutorial", "profiles"])
+def test_a_page_prints_what_it_says(page, shop, capsys):
     """Blocks are taken in order: a title makes a file, shell is run, text after it is what is printed, … being any."""
     printed = ""
     played = 0
-    for block in blocks(ROOT / "docs" / "tutorial.md"):
+    for block in blocks(ROOT / "docs" / f"{page}.md"):
         if block.mark.startswith("not run"):
             continue
         if block.title:
@@ -123,7 +124,7 @@ def test_the_tutorial_prints_what_it_says(shop, capsys):
                 assert status == expected, f"{block}: {printed}"
                 played += 1
         elif block.language == "python":
-            exec(compile(block.text, "tutorial.md", "exec"), {})
+            exec(compile(block.text, f"{page}.md", "exec"), {})
             capsys.readouterr()
         else:
             assert matches(block.text, printed), f"{block}: it prints\n{printed}"

@@ -377,9 +377,45 @@ def test_per_user_values_have_a_row_per_line_and_user():
     data = toy()
     recs = lists(data, [[2]] * 6)
     found = evaluate([entry(recs), entry(recs, after="mmr")], data, metrics=["ndcg@1", "novelty@1", "coverage@1"])
-    assert found.per_user.columns == ["ranker", "after", "user", "ndcg@1", "novelty@1"]
+    assert found.per_user.columns == ["ranker", "after", "user", "train_events", "relevant", "ndcg@1", "novelty@1"]
     assert found.per_user["after"].to_list() == [None] * 3 + ["mmr"] * 3
     assert found.per_user.schema["after"] == pl.String
+
+
+def test_relevant_pairs_and_hits_are_kept_with_their_ranks():
+    # u1 and u4 like i3, u5 likes i1.
+    data = toy()
+    found = evaluate(
+        [entry(lists(data, [[0, 2]] * 6)), entry(lists(data, [[1]] * 6), "other")], data, metrics=["ndcg@2"]
+    )
+    assert found.relevant.rows() == [("u1", "i3"), ("u4", "i3"), ("u5", "i1")]
+    assert found.hits.columns == ["ranker", "after", "user", "item", "rank"]
+    assert found.hits.rows() == [
+        ("mine", None, "u1", "i3", 2),
+        ("mine", None, "u4", "i3", 2),
+        ("mine", None, "u5", "i1", 1),
+    ]
+    assert found.per_user["relevant"].to_list() == [1] * 6
+    trained = np.bincount(data.train.user, minlength=6)
+    assert found.per_user["train_events"].to_list() == trained[[0, 3, 4]].tolist() * 2
+
+
+def test_per_user_ratings_are_of_whoever_has_rated_test_events():
+    data = dataset(
+        [(0, 0, 4), (0, 1, 2), (1, 0, 3), (1, 1, 5)],
+        test=[(0, 1, 5), (1, 0, 1), (1, 1, 2)],  # nothing that user 1 likes
+        users={"id": [0, 1]},
+        items={"id": [0, 1]},
+        positive=PositiveRule(">=", 4),
+    )
+    table = [[0.0, 3.0], [4.0, 2.0]]
+    recs = lists(data, [[1]] * 2)
+    entries = [entry(recs, ranker=Predictor(table)), entry(recs, "no", "baseline", ranker=Scores(table))]
+    found = evaluate(entries, data, metrics=["hit-rate@1", "rmse", "mae"], exclude_seen=False)
+    rows = found.per_user.drop("ranker", "after", "train_events").rows()
+    assert found.per_user.columns[3:] == ["train_events", "relevant", "rated", "hit-rate@1", "rmse", "mae"]
+    assert rows[:2] == [(0, 1, 1, 1.0, 2.0, 2.0), (1, 0, 2, None, pytest.approx(np.sqrt(4.5)), 1.5)]
+    assert rows[2:] == [(0, 1, None, 1.0, None, None)]
 
 
 def test_evaluating_imports_no_torch():

@@ -225,14 +225,15 @@ def test_metrics_beyond_relevance_lie_in_their_ranges(rows: list[list[int]], see
 
 def test_every_metric_is_described_and_of_one_kind():
     assert list(METRICS) == [
-        "ndcg", "recall", "precision", "map", "mrr", "hit-rate", "novelty", "diversity", "coverage", "gini", "rmse",
-        "mae",
+        "ndcg", "recall", "precision", "map", "mrr", "hit-rate", "snips-dcg", "snips-recall", "popularity",
+        "popularity-lift", "novelty", "diversity", "coverage", "gini", "rmse", "mae",
     ]  # fmt: skip
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.summary
         assert isinstance(metric, PerUserMetric | SystemMetric | RatingMetric)
-    assert [name for name, metric in METRICS.items() if not metric.higher_is_better] == ["gini", "rmse", "mae"]
+    lower = ["popularity", "popularity-lift", "gini", "rmse", "mae"]
+    assert [name for name, metric in METRICS.items() if not metric.higher_is_better] == lower
 
 
 @pytest.mark.parametrize("text", ["ndcg@10", "hit-rate@1", "rmse", "gini@20"])

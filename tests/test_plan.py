@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -831,14 +830,13 @@ def test_rp204_publishing_to_what_is_no_store(refused):
     )
 
 
-def test_rp304_publishing_to_a_database_whose_driver_is_not_installed(refused):
-    if any(importlib.util.find_spec(name) for name in ("psycopg", "psycopg2")):
-        pytest.skip("a driver of PostgreSQL is installed")
+def test_rp304_publishing_to_a_database_whose_driver_is_not_installed(refused, monkeypatch):
+    monkeypatch.setattr("recprofile.plan.surroundings.find_spec", lambda _: None)
     assert refused(SMALL + "publish: postgresql://db/profiles\n") == (
         "r.yaml:10:10: RP304 no driver of PostgreSQL is installed\n"
         "  10 | publish: postgresql://db/profiles\n"
         "     |          ^^^^^^^^^^^^^^^^^^^^^^^^\n"
-        "     = install 'psycopg[binary]'"
+        "     = pip install 'recprofile[postgresql]'"
     )
 
 

@@ -15,8 +15,8 @@ from recprofile.api import planned
 from recprofile.cli.main import status_of
 from recprofile.errors import RunError
 from recprofile.profiles.address import find_store, store_of, store_url
-from recprofile.profiles.base import load_base
 from recprofile.profiles.incoming import event_ids, incoming_events
+from recprofile.profiles.kept import load_base
 from recprofile.profiles.people import load_people, load_profiles
 from recprofile.profiles.stages import Stages
 from recprofile.profiles.store import Store

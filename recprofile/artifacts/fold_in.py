@@ -74,14 +74,17 @@ class FoldIn:
             users[user] = np.linalg.solve(system, near.T @ sure)
         return users
 
-    def parts(self, items_by: FloatArray, users: IntArray, items: IntArray) -> csr_array:
-        """Each history item's part of x_u · y_i, pair by pair: (n_pairs, n_items) float32 CSR; a row sums to x_u · y_i.
+    def parts(
+        self, items_by: FloatArray, users: IntArray, items: IntArray, *, targets: FloatArray | None = None
+    ) -> csr_array:
+        """Each history item's part of x_u · z_i, pair by pair: (n_pairs, n_items) float32 CSR; a row sums to x_u · z_i.
 
-        The part of item j is c_uj · y_iᵀ A_u⁻¹ y_j. `items_by` is Y.
+        The part of item j is c_uj · z_iᵀ A_u⁻¹ y_j. `items_by` is Y; `targets` (n_items, d) is Z, None for Y itself.
         """
         from scipy.sparse import csr_array  # noqa: PLC0415 - costs 90 ms that `validate` need not pay
 
         c, vectors = self.confidence, items_by.astype(np.float64)
+        scored = vectors if targets is None else targets.astype(np.float64)
         length = np.diff(c.indptr)[users]
         indptr = np.concatenate([[0], np.cumsum(length)])
         indices, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
@@ -98,7 +101,7 @@ class FoldIn:
             near, sure = vectors[c.indices[mine]], c.data[mine].astype(np.float64)
             system = gram + (near.T * (sure - 1)) @ near
             system[np.diag_indices_from(system)] += self.ridge[user]
-            share = np.linalg.solve(system, vectors[items[group]].T).T @ (near.T * sure)
+            share = np.linalg.solve(system, scored[items[group]].T).T @ (near.T * sure)
             for pair, row in zip(group, share, strict=True):
                 indices[indptr[pair] : indptr[pair + 1]] = c.indices[mine]
                 values[indptr[pair] : indptr[pair + 1]] = row

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Part = Literal["train", "valid", "test"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,8 @@ class Dataset:
         Weights of events with the same user and item are summed; `binary` gives 1 for each pair instead. Do not
         write to it: the memo is shared.
         """
-        key = f"{part}/{positive_only}/{binary}"
-        if key not in self._memo:
+
+        def make() -> csr_array:
             from scipy.sparse import coo_array  # noqa: PLC0415 - costs 90 ms that `validate` need not pay
 
             events: Interactions = getattr(self, part)
@@ -156,8 +158,19 @@ class Dataset:
             matrix.sum_duplicates()
             if binary:
                 matrix.data[:] = 1
-            self._memo[key] = matrix
-        return self._memo[key]
+            return matrix
+
+        return self.memo(f"matrix/{part}/{positive_only}/{binary}", make)
+
+    def memo(self, key: str, make: Callable[[], T]) -> T:
+        """What `make` gives, made once for these events: `key` must name all that it depends on beside them.
+
+        For what several stages or many trials of a search need alike, such as a Gram matrix. Do not write to it.
+        """
+        if key not in self._memo:
+            self._memo[key] = make()
+        found: T = self._memo[key]
+        return found
 
     def positives(self, part: Part = "train") -> csr_array:
         """Positive pairs, 1 where there is one: (n_users, n_items) float32 CSR."""

@@ -8,19 +8,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from recprofile.builtin.check import OffPolicy, Uplift
 from recprofile.builtin.encode import Als, Category, File, Numbers, TfIdf
 from recprofile.builtin.explain import Evidence
 from recprofile.builtin.fuse import Concat, MeanHistory, Weighted
-from recprofile.builtin.preprocess import Dedupe, Impute, KCore, Scale
-from recprofile.builtin.recommend import Dot, Ease, FileLists, ItemKnn, Popular
+from recprofile.builtin.preprocess import Dedupe, Impute, KCore, Propensity, Scale
+from recprofile.builtin.recommend import (
+    Bandit,
+    Blend,
+    Dot,
+    Ease,
+    Edlae,
+    FileLists,
+    ImplicitAls,
+    ItemKnn,
+    L3ae,
+    Popular,
+    Rp3Beta,
+    Slim,
+    Switch,
+    UserKnn,
+)
 from recprofile.builtin.rerank import Mmr
+from recprofile.builtin.rerank_popularity import Popularity
 from recprofile.builtin.update import FoldInHistory, History, Pooled
-from recprofile.plugin import Encoder, Explainer, Fuser, Preprocessor, Recommender, Reranker, Updater, hookimpl
+from recprofile.plugin import Check, Encoder, Explainer, Fuser, Preprocessor, Recommender, Reranker, Updater, hookimpl
 
 
 @hookimpl
 def recprofile_preprocessors() -> Sequence[type[Preprocessor[Any]]]:
-    return [Dedupe, Impute, KCore, Scale]
+    return [Dedupe, Impute, KCore, Propensity, Scale]
 
 
 @hookimpl
@@ -35,12 +52,32 @@ def recprofile_fusers() -> Sequence[type[Fuser[Any]]]:
 
 @hookimpl
 def recprofile_recommenders() -> Sequence[type[Recommender[Any]]]:
-    return [Dot, Ease, FileLists, ItemKnn, Popular]
+    return [
+        Bandit,
+        Blend,
+        Dot,
+        Ease,
+        Edlae,
+        FileLists,
+        ImplicitAls,
+        ItemKnn,
+        L3ae,
+        Popular,
+        Rp3Beta,
+        Slim,
+        Switch,
+        UserKnn,
+    ]
 
 
 @hookimpl
 def recprofile_rerankers() -> Sequence[type[Reranker[Any]]]:
-    return [Mmr]
+    return [Mmr, Popularity]
+
+
+@hookimpl
+def recprofile_checks() -> Sequence[type[Check[Any]]]:
+    return [OffPolicy, Uplift]
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""What differs between two plans or runs, and what that means for results and metrics, as plain values."""
+"""What differs between two plans or runs, and what that means for results, as plain values."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ def comparison(a: Side, b: Side, registry: Registry) -> dict[str, Any]:
         "contents": sorted(contents),
         "versions": _differences(_versions(a, b, registry), _versions(b, a, registry)),
         "results": _results(a, b, stages, elsewhere=bool(settings or contents)),
-        "metrics": _metrics(a.run, b.run) if a.run and b.run else None,
     }
     alike = not (settings or contents or found["versions"] or any(stages.values()))
     return {**found, "alike": alike}
@@ -204,27 +203,3 @@ def _results(a: Side, b: Side, stages: Mapping[str, Any], *, elsewhere: bool) ->
             why = "other settings or data" if elsewhere else "another build of the code, or another device"
         other[id] = {"why": why, "cached": cache.has(key)}
     return {"known": True, "why": "", "shared": shared, "other": other}
-
-
-def _metrics(a: Run, b: Run) -> dict[str, Any]:
-    """Metrics of the recommenders that both runs judged: by line, by name; the main lists of both are one line."""
-    lines = [_lines(run.json("metrics.json")) for run in (a, b)]
-    return {
-        line: {
-            name: {"a": one, "b": other, "difference": None if one is None or other is None else other - one}
-            for name in dict.fromkeys((*lines[0][line], *lines[1][line]))
-            for one, other in [(lines[0][line].get(name), lines[1][line].get(name))]
-        }
-        for line in lines[0]
-        if line in lines[1]
-    }
-
-
-def _lines(metrics: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
-    from recprofile.report.results import main_of, name_of
-
-    main = main_of(metrics)
-    return {
-        "main" if ranker is main else name_of(ranker): {n: cell.get("value") for n, cell in ranker["metrics"].items()}
-        for ranker in metrics.get("rankers") or []
-    }

@@ -93,6 +93,9 @@ def publish(
     finally:
         observer.close()
     assert result.published is not None
+    for text in result.warnings:
+        if text.startswith("publish: "):
+            _warn(text.removeprefix("publish: "))
     if json:
         json_out(dict(vars(result.published)))
     else:

@@ -31,6 +31,8 @@ def print_published(done: Published) -> None:
     )
     if done.parity is not None:
         out.print(f"  made anew from the store they differ by at most {_tiny(done.parity['largest'])}")
+    if done.carried_items:
+        out.print(f"  {counted(done.carried_items, 'item')} of earlier updates, which the run lacks, encoded again")
     if done.carried:
         out.print(f"  {counted(done.carried, 'event')} of earlier updates, which the run lacks, taken in again")
 
@@ -119,6 +121,7 @@ def about_to_forget(store: str, found: Traces) -> str:
         f"{counted(len(found.recipes), 'recipe')} of {store}",
         counted(len(found.entries), "result in the cache", "results in the cache"),
         counted(len(found.runs), "run folder"),
+        *([counted(len(found.litter), "folder of killed runs", "folders of killed runs")] if found.litter else []),
     ]
     return f"user '{found.user}' is in {', '.join(parts)}"
 
@@ -131,9 +134,17 @@ def print_forgotten(store: str, done: Forgotten) -> None:
     out.print(f"[bold]user {escape(done.user)} is forgotten[/bold]")
     versions, events = counted(done.versions, "version"), counted(done.events, "event")
     out.print(f"  [dim]store [/dim] {escape(store)}: {versions} of the profile, {events}")
+    if done.models:
+        print_indented(
+            "the recommender held something of each user, and went: publish again without them before you ask", 9
+        )
     out.print(f"  [dim]cache [/dim] {counted(done.entries, 'result', 'results')} of stages")
     for run in done.runs:
         out.print(f"  [dim]run   [/dim] {escape(run)}")
+    if done.litter:
+        out.print(f"  [dim]litter[/dim] {counted(done.litter, 'temporary folder')} of runs that were killed")
+    if done.beyond:
+        print_indented(f"beyond reach: {done.beyond}")
     if done.sources:
         print_indented(f"take them out of the data, too, or the next run brings them back: {', '.join(done.sources)}")
 

@@ -19,7 +19,7 @@ STAGES_NAMED = 2  # of the stages that say the same
 
 
 def print_summary(result: RunResult, *, quiet: bool) -> None:
-    """Warnings, the metrics beside those of the baselines, the checks' verdicts, and where the report is.
+    """Warnings, the metrics beside those of the baselines, the checks' verdicts, what stages noted, where the report is.
 
     Words and digits are those of the report.
     """
@@ -27,6 +27,7 @@ def print_summary(result: RunResult, *, quiet: bool) -> None:
     if not quiet:
         _print_metrics(result.metrics)
         _print_checks(result.checks)
+        _print_facts(result.facts)
         console().print(_effort(result))
     console().print(f"report: {escape(str(result.out / 'report.html'))}")
 
@@ -60,6 +61,14 @@ def _print_checks(checks: Sequence[Mapping[str, Any]]) -> None:
     for check in check_views(checks):
         word = f"[{COLOURS[check['kind']]}]{check['word'].lower()}[/]"
         print_flowing(f"check {escape(check['id'])}: {word}; {escape(str(check['summary']))}")
+
+
+def _print_facts(facts: Mapping[str, Mapping[str, Any]]) -> None:
+    from recprofile.report.words import plain_value
+
+    for stage, noted in facts.items():
+        told = "; ".join(f"{name} {plain_value(value)}" for name, value in noted.items())
+        print_flowing(f"{escape(stage)}: {escape(told)}")
 
 
 def _print_metrics(metrics: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from recprofile.cache import Record
 from recprofile.components import IsAsset, Ranker
 from recprofile.dataset import describe
 from recprofile.engine.nodes import EVALUATION, Graph
+from recprofile.evaluate import Evaluation
 from recprofile.plan import Plan
 from recprofile.plan.make import own_version
 from recprofile.registry import Plugin
@@ -62,7 +63,8 @@ def write_outputs(run: Finished, out: Path, seconds: float) -> Written:
     data: Dataset = run.get(last_data(run.graph))
     recs = run.get(graph.final).cut(plan.recipe.lists.k) if graph.final else None
     profiles: Profiles | None = run.get(graph.profiles) if graph.profiles else None
-    metrics: dict[str, Any] = run.get(EVALUATION).to_json() if EVALUATION in graph.nodes else {}
+    judged: Evaluation | None = run.get(EVALUATION) if EVALUATION in graph.nodes else None
+    metrics: dict[str, Any] = judged.to_json() if judged else {}
     checks = [_check_json(stage.id, stage.offer.pinned, stage.fail, run.get(stage.id)) for stage in plan.of("check")]
     explained: list[Explanations] = [run.get(stage.id) for stage in plan.of("explain")]
     passed = all(c["passed"] is not False or c["fail"] == "warn" for c in checks)
@@ -74,8 +76,12 @@ def write_outputs(run: Finished, out: Path, seconds: float) -> Written:
         (folder / "recipe.yaml").write_text(head + recipe, encoding="utf-8")
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "checks.json", checks)
-        names = pl.DataFrame({"item": data.items.ids.ids, "name": item_names(data)})
-        save_table(names, folder / "items.parquet")
+        items = {"item": data.items.ids.ids, "name": item_names(data), "positive_events": data.item_counts()}
+        save_table(pl.DataFrame(items), folder / "items.parquet")
+        if judged is not None:
+            save_table(judged.per_user, folder / "per_user.parquet")
+            save_table(judged.relevant, folder / "relevant.parquet")
+            save_table(judged.hits, folder / "hits.parquet")
         if recs is not None:
             save_table(recs.frame(), folder / "recommendations.parquet")
         if profiles is not None:

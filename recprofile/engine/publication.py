@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from recprofile.artifacts import Dataset
-from recprofile.components import Ranker
-from recprofile.engine.nodes import Graph
+from recprofile.components import Preprocessor, Ranker
+from recprofile.dataset import read_ids
+from recprofile.engine.nodes import Graph, Node
 from recprofile.engine.outputs import last_data
 from recprofile.engine.work import empty_profiles
 from recprofile.plan import Plan
 from recprofile.profiles.address import store_of
 from recprofile.profiles.publish import Publication, Published, as_published, publish
+from recprofile.profiles.revised import revised
 from recprofile.profiles.stages import Stages
 from recprofile.profiles.store import Store
 from recprofile.registry import Registry
@@ -29,32 +31,47 @@ def publish_run(
     graph: Graph,
     get: Callable[[str], Any],
     *,
-    keys: Mapping[str, str],
     out: Path,
     store: str | None,
     warn: Callable[[str, str], None],
+    candidates: Path | None,
 ) -> Published:
-    """Put the run in a folder into its store, where that lacks it; `get` gives the result of a node."""
+    """Put the run in a folder into its store, where that lacks it; `get` gives the result of a node.
+
+    `candidates` is the recipe's file of candidates.
+    """
     target = Store(store or store_of(plan, None, out))
+    manifest = Run.open(out).manifest
+    keys: Mapping[str, str] = manifest["keys"]
     if (there := as_published(target, plan.name, keys)) is not None:
         return there
     stages = Stages.of(plan, registry, lambda text: warn("publish", text))
     data: Dataset = get(last_data(graph))
-    ranker: Ranker | None = get(plan.final.id) if plan.final and stages.recommender else None
+    rankers: dict[str, Ranker] = {stage.id: get(stage.id) for stage in stages.rankers}
     made = Publication(
         data,
         get(stages.fuse.id) if stages.fuse else empty_profiles(data),
         {id: get(id) for id in stages.encoders},
-        ranker.pack() if ranker is not None else None,
+        {id: ranker.pack() for id, ranker in rankers.items()},
         keys,
-        _provenance(out, keys),
+        _provenance(manifest, out),
+        tuple(
+            revised(node.id, get(node.data), get(node.id))
+            for node in graph.nodes.values()
+            if node.kind == "preprocess" and not _is_done_again(node)
+        ),
+        None if candidates is None else read_ids(candidates, plan.recipe.lists.candidates),
     )
     return publish(target, stages, made)
 
 
-def _provenance(out: Path, keys: Mapping[str, str]) -> dict[str, Any]:
+def _is_done_again(node: Node) -> bool:
+    component = node.stage.component if node.stage else None
+    return isinstance(component, Preprocessor) and component.per_user
+
+
+def _provenance(manifest: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """Where profiles came from: what the run's manifest says, less what is measured."""
-    manifest = Run.open(out).manifest
     stages = [{name: stage[name] for name in ("id", "kind", "component")} for stage in manifest["stages"]]
     kept = {name: manifest[name] for name in KEPT if name in manifest}
-    return {**kept, "stages": stages, "keys": dict(keys), "run": str(out.resolve())}
+    return {**kept, "stages": stages, "keys": dict(manifest["keys"]), "run": str(out.resolve())}

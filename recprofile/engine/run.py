@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from recprofile.engine.files import resolve_files
 from recprofile.engine.memory import peak_mib, reset_peak
 from recprofile.engine.nodes import DATA, Graph, Node, build_graph
 from recprofile.engine.outputs import Finished, write_outputs
+from recprofile.engine.refits import Refits
 from recprofile.engine.settings import Settings
 from recprofile.engine.work import Work
 from recprofile.errors import RunError
@@ -42,6 +43,7 @@ class RunResult:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Mapping[str, Any], ...] = ()
     published: Published | None = None
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what stages noted, by id
 
     @property
     def unchanged(self) -> bool:
@@ -69,6 +71,7 @@ class _Engine:
         self.records: dict[str, Record] = {}
         self.computed: list[str] = []
         self.data_checked = False
+        self.refits = Refits(self.cache, self._refitting)
 
     def warn(self, stage: str, text: str) -> None:
         """Note a warning once; it goes to the terminal, the manifest and the report."""
@@ -88,7 +91,9 @@ class _Engine:
         executor = self.registry.executors()[plan.recipe.engine_name](plan.recipe.engine_options)
         self.work = Work(plan, self.graph, self.files, executor, self.get)
         if not settings.fresh and (earlier := self._unchanged(out, begun)):
-            return replace(earlier, published=self._publish(out))
+            published = self._publish(out)
+            also = [f"{w['stage']}: {w['text']}" for w in self.warnings]
+            return replace(earlier, published=published, warnings=tuple(dict.fromkeys((*earlier.warnings, *also))))
         expect_place(out, plan.source.at(("out",)) if settings.out is None and plan.recipe.out else None)
         recipe = plan.recipe
         executor = self.registry.executors()[recipe.engine_name](recipe.engine_options)
@@ -144,6 +149,7 @@ class _Engine:
             written.metrics,
             written.checks,
             published,
+            {id: record.facts for id, record in self.records.items() if record.facts},
         )
 
     def _publish(self, out: Path) -> Published | None:
@@ -158,10 +164,10 @@ class _Engine:
             self.registry,
             self.graph,
             self.get,
-            keys=self.keys,
             out=out,
             store=self.settings.store,
             warn=self.warn,
+            candidates=self.files["candidates"].path if "candidates" in self.files else None,
         )
 
     def get(self, id: str) -> Any:  # noqa: ANN401 - artifacts of every kind
@@ -200,7 +206,8 @@ class _Engine:
         passed = bool(run.manifest["passed"])
         seconds = time.perf_counter() - begun
         checks = tuple(run.json("checks.json"))
-        return RunResult(run.folder, (), (), passed, seconds, told, run.json("metrics.json"), checks)
+        facts = {stage["id"]: stage["facts"] for stage in run.manifest["stages"] if stage.get("facts")}
+        return RunResult(run.folder, (), (), passed, seconds, told, run.json("metrics.json"), checks, facts=facts)
 
     def _compute(self, node: Node) -> None:
         if node.id != DATA:
@@ -209,6 +216,7 @@ class _Engine:
                 self._check_data(node)
         facts = self._facts(node)
         told: list[str] = []
+        noted: dict[str, object] = {}
         self.hook.recprofile_stage_started(stage=facts)
         # Builtin components draw from their own seed; what a plugin wraps may draw from anything.
         foreign = node.stage is not None and node.stage.offer.namespace != BUILTIN
@@ -216,7 +224,7 @@ class _Engine:
         reset_peak()
         begun = time.perf_counter()
         try:
-            artifact = within(node, self.plan, lambda: self.work.compute(node, self._context(node, told)))
+            artifact = within(node, self.plan, lambda: self.work.compute(node, self._context(node, told, noted)))
         except RunError as error:
             if node.stage in self.plan.baselines and error.problems[0].code == "RP604":
                 self._leave_out(node, error)
@@ -227,7 +235,7 @@ class _Engine:
             self.hook.recprofile_stage_failed(stage=facts, error=error)
             raise
         seconds = time.perf_counter() - begun
-        record = Record(tuple(told), round(seconds, 4), round(peak_mib(), 1))
+        record = Record(tuple(told), round(seconds, 4), round(peak_mib(), 1), noted)
         self.cache.put(node.key, self.work.pack(artifact), record)
         self.results[node.id] = artifact
         self.computed.append(node.id)
@@ -255,7 +263,9 @@ class _Engine:
         )
         self.work.graph = self.graph
 
-    def _context(self, node: Node, told: list[str] | None = None) -> Context:
+    def _context(
+        self, node: Node, told: list[str] | None = None, noted: dict[str, object] | None = None
+    ) -> Context:
         last = 0.0
 
         def report(done: int, total: int, unit: str) -> None:
@@ -267,14 +277,21 @@ class _Engine:
 
         own = {uri: asset.path for (id, _), asset in self.assets.items() if id == node.id for uri in (asset.uri,)}
         return Context(
+            refit=lambda data: self.refits.inputs(node, data),
             stage=node.id,
             device=self.device,
             seed=stage_seed(self.plan.recipe.seed, node.id),
             warn=(told.append if told is not None else lambda _: None),
+            note=(noted.__setitem__ if noted is not None else lambda *_: None),
             report=report,
             asset=lambda uri: own[uri],
             store=self.root / "inputs",
         )
+
+    def _refitting(self, node: Node, get: Callable[[str], Any]) -> tuple[Work, Context]:
+        """What a stage works with when it is done again on other events: what it says then was said before."""
+        work = Work(self.plan, self.graph, self.files, self.work.executor, get)
+        return work, replace(self._context(node), report=lambda *_: None)
 
     def _facts(self, node: Node) -> dict[str, Any]:
         order = list(self.graph.nodes)

@@ -68,7 +68,7 @@ class Work:
         """The artifact that `pack` packed."""
         if node.kind == "recommend":
             component = _component(node, Recommender)
-            return component.restore(pack, self._data(node), self._inputs(node), ctx)
+            return component.restore(pack, self._data(node), self.inputs(node), ctx)
         kinds: Mapping[str, Any] = {
             "data": Dataset,
             "preprocess": Dataset,
@@ -90,7 +90,8 @@ class Work:
     def _read(self, node: Node, role: str, kind: type[T]) -> dict[str, T]:
         return {id: _expect(self._get(id), kind, node) for id in (node.reads or {}).get(role, ())}
 
-    def _inputs(self, node: Node) -> Inputs:
+    def inputs(self, node: Node) -> Inputs:
+        """What earlier stages gave a stage."""
         profiles = self._read(node, "fuse", Profiles)
         # What the engine calls 'ranker' is not an input of the stage but what it works on.
         return Inputs(
@@ -143,7 +144,7 @@ class Work:
         return profiles
 
     def _recommend(self, node: Node, ctx: Context) -> Ranker:
-        fitted = _component(node, Recommender).fit(self._data(node), self._inputs(node), ctx)
+        fitted = _component(node, Recommender).fit(self._data(node), self.inputs(node), ctx)
         return _expect(fitted, Ranker, node)
 
     def _lists(self, node: Node, ctx: Context) -> Recommendations:
@@ -163,7 +164,7 @@ class Work:
 
     def _rerank(self, node: Node, ctx: Context) -> Recommendations:
         (lists,) = self._read(node, "lists", Recommendations).values()
-        given = _component(node, Reranker).rerank(lists, self._inputs(node), self._data(node), ctx)
+        given = _component(node, Reranker).rerank(lists, self.inputs(node), self._data(node), ctx)
         return _expect(given, Recommendations, node)
 
     def lists_given_out(self, node_id: str) -> Recommendations:
@@ -210,14 +211,14 @@ class Work:
 
     def _check(self, node: Node, ctx: Context) -> CheckResult:
         (lists,) = (node.reads or {})["lists"]
-        given = _component(node, Check).check(self.lists_given_out(lists), self._inputs(node), self._data(node), ctx)
+        given = _component(node, Check).check(self.lists_given_out(lists), self.inputs(node), self._data(node), ctx)
         return _expect(given, CheckResult, node)
 
     def _explain(self, node: Node, ctx: Context) -> Explanations:
         (lists,) = (node.reads or {})["lists"]
         (ranker,) = self._read(node, "ranker", Ranker).values()
         given = _component(node, Explainer).explain(
-            self.lists_given_out(lists), ranker, self._inputs(node), self._data(node), ctx
+            self.lists_given_out(lists), ranker, self.inputs(node), self._data(node), ctx
         )
         return _expect(given, Explanations, node)
 

@@ -52,12 +52,19 @@ class Evaluation:
                       `ratings`, test events that were predicted, that it knew only by default, and that were left out
         differences   main line against each baseline: metric, a, b (their labels), value = a - b, low, high, p, n
 
-    `per_user` has one row per line and judged user: ranker, after, user (outside id), and a column per metric that is
-    defined per user (null where it is undefined).
+    `per_user` has one row per line and judged user: ranker, after, user (outside id), train_events of the user,
+    relevant (how many test items are), and a column per metric that is defined per user (null where it is undefined).
+    With rating metrics also their columns over the user's own test events, and rated, how many those are; users who
+    have such events and nothing relevant then have rows too.
+
+    `relevant` has one row per relevant pair: user, item. `hits` has one per line and relevant pair that was listed:
+    ranker, after, user, item, rank (1 = best, up to the `k` of the summary).
     """
 
     summary: Mapping[str, Any]
     per_user: pl.DataFrame
+    relevant: pl.DataFrame
+    hits: pl.DataFrame
 
     def to_json(self) -> dict[str, Any]:
         """The contents of metrics.json."""
@@ -65,9 +72,10 @@ class Evaluation:
 
     def pack(self) -> Pack:
         """See `Pack`."""
-        return Pack(tables={"per-user": self.per_user}, values=dict(self.summary))
+        tables = {"per-user": self.per_user, "relevant": self.relevant, "hits": self.hits}
+        return Pack(tables=tables, values=dict(self.summary))
 
     @classmethod
     def unpack(cls, pack: Pack) -> Evaluation:
         """The inverse of `pack`."""
-        return cls(pack.values, pack.tables["per-user"])
+        return cls(pack.values, *(pack.tables[name] for name in ("per-user", "relevant", "hits")))

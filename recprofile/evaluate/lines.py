@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import polars as pl
+from numpy.typing import NDArray
 
-from recprofile.artifacts import BoolArray
+from recprofile.artifacts import BoolArray, IntArray
 from recprofile.evaluate.evaluation import Entry
 from recprofile.evaluate.ratings import RatingSheet
 from recprofile.evaluate.relevance import Relevance
 from recprofile.metrics import Interval, Metric, Values
 
 Cells = dict[str, Interval]
+Hits = tuple[NDArray[np.int64], IntArray, NDArray[np.int64]]  # row of the judged user, item, rank
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,13 @@ class Line:
     system: list[dict[str, float]]  # by group, in the order of the groups
     cells: list[Cells] = field(default_factory=list)  # likewise
     ratings: RatingSheet | None = None
+    hits: Hits = field(default_factory=lambda: hits_of(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.bool_)))
+
+
+def hits_of(items: IntArray, hits: BoolArray) -> Hits:
+    """Where there is a hit in lists of items, both (n, length): the row, the item, and its rank from 1."""
+    row, column = np.nonzero(hits)
+    return row, items[row, column], column + 1
 
 
 def line_json(line: Line, relevance: Relevance, parts: Sequence[Group]) -> dict[str, Any]:
@@ -79,19 +87,3 @@ def interval_json(found: Interval) -> dict[str, float | None]:
 def number(value: float) -> float | None:
     """A number for JSON: six decimals, so that the last bits of a sum do not show; None for NaN."""
     return round(float(value), 6) + 0.0 if np.isfinite(value) else None
-
-
-def per_user_frame(lines: Sequence[Line], per_user: Sequence[Asked], relevance: Relevance) -> pl.DataFrame:
-    """One row per line and judged user."""
-    users = relevance.data.users.ids.outside(relevance.users).rename("user")
-    schema: dict[str, Any] = {"ranker": pl.String, "after": pl.String, "user": users.dtype} | {
-        a.text: pl.Float64 for a in per_user
-    }
-    frames = [
-        pl.DataFrame({a.text: line.values[:, at] for at, a in enumerate(per_user)} | {"user": users})
-        .fill_nan(None)
-        .with_columns(ranker=pl.lit(line.entry.id), after=pl.lit(line.entry.after, pl.String))
-        .select(list(schema))
-        for line in lines
-    ]
-    return pl.concat([pl.DataFrame(schema=schema), *frames])

@@ -10,9 +10,10 @@ import polars as pl
 from recprofile.artifacts import BoolArray, Dataset, FloatArray
 from recprofile.artifacts.types import expect
 from recprofile.evaluate.evaluation import Entry, Evaluation
-from recprofile.evaluate.lines import Asked, Cells, Group, Line, interval_json, line_json, number, per_user_frame
+from recprofile.evaluate.frames import hits_frame, per_user_frame, relevant_frame
+from recprofile.evaluate.lines import Asked, Cells, Group, Line, hits_of, interval_json, line_json, number
 from recprofile.evaluate.ratings import RatingSheet, TestEvents, predicts
-from recprofile.evaluate.relevance import Relevance
+from recprofile.evaluate.relevance import PROPENSITY, Relevance
 from recprofile.metrics import (
     METRICS,
     Difference,
@@ -63,11 +64,14 @@ def evaluate(  # noqa: PLR0913 - plain pieces, so that the engine and a notebook
         expect(candidates, "candidates", dtype=np.bool_, shape=(data.n_items,))
     if item_vectors is not None:
         expect(item_vectors, "item vectors", dtype=np.float32, shape=(data.n_items, None))
-    relevance = Relevance.of(data, candidates=candidates, exclude_seen=exclude_seen)
+    observed = PROPENSITY in data.test.context.columns
+    weighed = observed and any(a.metric.needs_propensities for a in asked)
+    relevance = Relevance.of(data, candidates=candidates, exclude_seen=exclude_seen, weighed=weighed)
     notes = [*_relevance_notes(relevance), *_metric_notes(asked, entries, relevance, vectors=item_vectors is not None)]
     if item_vectors is None:
         asked = [a for a in asked if not a.metric.needs_vectors]
-    per_user = [a for a in asked if isinstance(a.metric, PerUserMetric)]
+    if not observed:
+        asked = [a for a in asked if not a.metric.needs_propensities]
     every = np.ones(len(relevance.users), np.bool_)
     parts = [Group(None, "", every), *(g for column in groups for g in _groups(data, relevance, column, notes))]
 
@@ -78,7 +82,8 @@ def evaluate(  # noqa: PLR0913 - plain pieces, so that the engine and a notebook
         found = iter(intervals(columns, resampled_means(columns, **drawing), confidence=confidence))
         for line in lines:
             line.cells.append(_cells(asked, found, line.system[at], int(part.members.sum())))
-    notes += _rate(lines, asked, data, confidence=confidence, **drawing)
+    events, told = _rate(lines, asked, data, confidence=confidence, **drawing)
+    notes += told
 
     summary = {
         "k": max((a.k for a in asked), default=0),
@@ -95,7 +100,12 @@ def evaluate(  # noqa: PLR0913 - plain pieces, so that the engine and a notebook
             for metric, a, b, found in _differences(lines, asked, confidence=confidence, **drawing)
         ],
     }
-    return Evaluation(summary, per_user_frame(lines, per_user, relevance))
+    return Evaluation(
+        summary,
+        per_user_frame(lines, asked, relevance, events),
+        relevant_frame(relevance),
+        hits_frame(lines, relevance),
+    )
 
 
 def _asked(metrics: Sequence[str]) -> list[Asked]:
@@ -126,7 +136,7 @@ def _measured(
                 if isinstance(a.metric, SystemMetric)
             }
         )
-    return Line(entry, values, system)
+    return Line(entry, values, system, hits=hits_of(judged.items, judged.hits))
 
 
 def _cells(asked: Sequence[Asked], found: Iterator[Interval], system: Mapping[str, float], n: int) -> Cells:
@@ -142,26 +152,28 @@ def _cells(asked: Sequence[Asked], found: Iterator[Interval], system: Mapping[st
 
 def _rate(
     lines: Sequence[Line], asked: Sequence[Asked], data: Dataset, *, resamples: int, seed: int, confidence: float
-) -> list[str]:
-    """Measure the ratings of the lines that predict any; what to note of it."""
+) -> tuple[TestEvents | None, list[str]]:
+    """Measure the ratings of the lines that predict any: on which events (None: no line was), and what to note."""
     wanted = [a.metric for a in asked if isinstance(a.metric, RatingMetric)]
     able = [line for line in lines if predicts(line.entry)]
     if not wanted:
-        return []
+        return None, []
     names = ", ".join(metric.name for metric in wanted)
     if not able:
-        return [f"{names}: left out, for no ranker predicts ratings"]
+        return None, [f"{names}: left out, for no ranker predicts ratings"]
     events = TestEvents.of(data)
     if len(events) == 0:
-        return [f"{names}: left out, for no test event is of a user and an item that both have training events"]
+        why = "no test event is of a user and an item that both have training events"
+        return None, [f"{names}: left out, for {why}"]
     for line in able:
         assert line.entry.ranker is not None
         line.ratings = events.measure(line.entry.ranker, wanted, resamples=resamples, confidence=confidence, seed=seed)
         line.cells[0] |= line.ratings.intervals
         line.cells[0] = {a.text: line.cells[0][a.text] for a in asked}
     if events.left_out:
-        return [f"{names}: {events.left_out} test events left out, whose user or item has no training event or weight"]
-    return []
+        why = "whose user or item has no training event or weight"
+        return events, [f"{names}: {events.left_out} test events left out, {why}"]
+    return events, []
 
 
 def _differences(
@@ -233,6 +245,12 @@ def _metric_notes(
     lacking = [a.text for a in asked if a.metric.needs_vectors and not vectors]
     if lacking:
         yield f"{', '.join(lacking)}: left out, for no stage gives vectors of the items"
+    blind = [a.text for a in asked if a.metric.needs_propensities]
+    if blind and PROPENSITY not in relevance.data.test.context.columns:
+        yield (
+            f"{', '.join(blind)}: left out, for the events have no column '{PROPENSITY}', which a stage "
+            "'preprocess: propensity' adds"
+        )
     system = [a.text for a in asked if isinstance(a.metric, SystemMetric)]
     if system:
         yield (

@@ -19,10 +19,14 @@ PAIRS = 2**16  # predicted at once: a predictor gathers a vector or a neighbourh
 
 @dataclass(frozen=True, eq=False)
 class RatingSheet:
-    """The rating metrics of one ranker: their intervals and resampled values, (resamples,) each."""
+    """The rating metrics of one ranker: their intervals and resampled values, (resamples,) each.
+
+    `sums` float64 (n_users, n_metrics): the errors of each user of the events, added up.
+    """
 
     intervals: Mapping[str, Interval]
     samples: Mapping[str, Values]
+    sums: Values
     counts: Mapping[str, int]
 
 
@@ -30,8 +34,8 @@ class RatingSheet:
 class TestEvents:
     """The test events whose user and item both have training events, and a weight: the same for every predictor.
 
-    `user`, `item` int32 and `weight` float32 (n,); `row` int64 (n,), which of the `n_rows` users an event is of;
-    `left_out`, how many test events are not among them.
+    `user`, `item` int32 and `weight` float32 (n,); `row` int64 (n,), which of `users` int32, rising, an event is of,
+    and `counts` int64, how many are of each; `left_out`, how many test events are not among them.
     """
 
     __test__ = False  # for pytest, which takes a class of this name for a test
@@ -40,7 +44,8 @@ class TestEvents:
     item: IntArray
     weight: FloatArray
     row: NDArray[np.int64]
-    n_rows: int
+    users: IntArray
+    counts: NDArray[np.int64]
     left_out: int
 
     @classmethod
@@ -48,9 +53,9 @@ class TestEvents:
         """The events of a data set's test part."""
         test = data.test
         known = ~data.cold_users()[test.user] & ~data.cold_items()[test.item] & np.isfinite(test.weight)
-        users, row = np.unique(test.user[known], return_inverse=True)
+        users, row, counts = np.unique(test.user[known], return_inverse=True, return_counts=True)
         left_out = len(test) - int(np.count_nonzero(known))
-        return cls(test.user[known], test.item[known], test.weight[known], row, len(users), left_out)
+        return cls(test.user[known], test.item[known], test.weight[known], row, users, counts, left_out)
 
     def __len__(self) -> int:
         return len(self.user)
@@ -62,7 +67,7 @@ class TestEvents:
 
         Raises ArtifactError when a prediction is missing, not finite or not float32.
         """
-        sums = np.zeros((self.n_rows, len(metrics)))
+        sums = np.zeros((len(self.users), len(metrics)))
         for start in range(0, len(self), PAIRS):
             some = slice(start, start + PAIRS)
             predicted = ranker.predict(self.user[some], self.item[some])
@@ -71,9 +76,8 @@ class TestEvents:
             expect_finite(predicted, name)
             for column, metric in enumerate(metrics):
                 error = metric.error(predicted, self.weight[some])
-                sums[:, column] += np.bincount(self.row[some], weights=error, minlength=self.n_rows)
-        events = np.bincount(self.row, minlength=self.n_rows).astype(np.float64)
-        below = np.repeat(events[:, None], len(metrics), axis=1)
+                sums[:, column] += np.bincount(self.row[some], weights=error, minlength=len(self.users))
+        below = np.repeat(self.counts[:, None].astype(np.float64), len(metrics), axis=1)
         drawn = resampled_ratios(sums, below, resamples=resamples, seed=seed)
         means = sums.sum(axis=0) / len(self)
         intervals, samples = {}, {}
@@ -84,7 +88,7 @@ class TestEvents:
             intervals[metric.name] = Interval(value, low, high, len(self))
         by_default = int(np.count_nonzero(~ranker.known_users()[self.user]))
         counts = {"events": len(self), "by_default": by_default, "left_out": self.left_out}
-        return RatingSheet(intervals, samples, counts)
+        return RatingSheet(intervals, samples, sums, counts)
 
 
 def predicts(entry: Entry) -> bool:

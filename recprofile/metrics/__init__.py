@@ -1,8 +1,9 @@
 """Metrics of lists and of predicted ratings, and their bootstrap intervals.
 
-`formulas` says what each gives, `registry` knows them by name, `bootstrap` gives intervals.
+`formulas` and `bias` say what each gives, `registry` knows them by name, `bootstrap` gives intervals.
 """
 
+from recprofile.metrics.bias import popularity, popularity_lift, snips_dcg, snips_recall
 from recprofile.metrics.bootstrap import (
     Difference,
     Interval,
@@ -60,6 +61,8 @@ __all__ = [
     "p_value",
     "paired_difference",
     "percentile_interval",
+    "popularity",
+    "popularity_lift",
     "precision",
     "recall",
     "reciprocal_rank",
@@ -67,5 +70,7 @@ __all__ = [
     "resampled_ratios",
     "rmse",
     "self_information",
+    "snips_dcg",
+    "snips_recall",
     "times_listed",
 ]

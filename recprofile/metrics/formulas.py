@@ -26,6 +26,10 @@ class Judged:
     `items` int32 (n, length) codes, best first, -1 after the end of a list; `hits` bool (n, length), True at relevant
     items; `relevant` int64 (n,), how many relevant items there are, listed or not; `candidates` bool (n_items,), what
     may be listed; `information` float64 (n_items,), see `self_information`; `vectors` float32 (n_items, d) or None.
+    `usual` float64 (n,) or None: how popular the items are that a user has in training, as `popularity` measures it,
+    NaN without any. `inverse` float64 (n, length) or None: 1 / propensity p of each hit, 0 elsewhere; with it come
+    float64 (n,), over all that is relevant to a user, `inverse_total` Σ 1/p, and `inverse_rest` Σ 1 / (total - 1/p),
+    which is 0 for a user with one relevant item.
     """
 
     items: IntArray
@@ -34,10 +38,15 @@ class Judged:
     candidates: BoolArray
     information: Values
     vectors: FloatArray | None = None
+    usual: Values | None = None
+    inverse: Values | None = None
+    inverse_total: Values | None = None
+    inverse_rest: Values | None = None
 
     def take(self, rows: NDArray[Any]) -> Judged:
         """The lists at these rows, or where this mask holds."""
-        return replace(self, items=self.items[rows], hits=self.hits[rows], relevant=self.relevant[rows])
+        names = ("items", "hits", "relevant", "usual", "inverse", "inverse_total", "inverse_rest")
+        return replace(self, **{n: values[rows] for n in names if (values := getattr(self, n)) is not None})
 
 
 # Of relevance, per user

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from recprofile.artifacts import FloatArray
 from recprofile.errors import Problem, did_you_mean
+from recprofile.metrics.bias import popularity, popularity_lift, snips_dcg, snips_recall
 from recprofile.metrics.formulas import (
     Judged,
     Values,
@@ -34,6 +35,7 @@ class Metric:
     summary: str
     higher_is_better: bool = True
     needs_vectors: bool = False
+    needs_propensities: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ METRICS: Mapping[str, Metric] = _registry(
     PerUserMetric("map", "mean of the precision at each hit", compute=average_precision),
     PerUserMetric("mrr", "one over the rank of the first hit", compute=reciprocal_rank),
     PerUserMetric("hit-rate", "share of users with a hit", compute=hit_rate),
+    PerUserMetric("snips-dcg", "gain of a relevant item, observed or not", needs_propensities=True, compute=snips_dcg),
+    PerUserMetric("snips-recall", "recall of all, observed or not", needs_propensities=True, compute=snips_recall),
+    PerUserMetric("popularity", "share of users who know the items", higher_is_better=False, compute=popularity),
+    PerUserMetric("popularity-lift", "more popular than usual", higher_is_better=False, compute=popularity_lift),
     PerUserMetric("novelty", "how few users know the listed items, in bits", compute=novelty),
     PerUserMetric("diversity", "cosine distance within a list", needs_vectors=True, compute=diversity),
     SystemMetric("coverage", "share of the candidates that appear in any list", compute=coverage),

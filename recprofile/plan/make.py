@@ -14,6 +14,7 @@ from recprofile.errors import Problem, RecipeError, Span, quoted
 from recprofile.plan.marks import file_problems, stage_problems
 from recprofile.plan.stages import Plan, PlannedStage
 from recprofile.plan.surroundings import surroundings, written_texts
+from recprofile.plan.tuning import tuning_problems
 from recprofile.plan.wiring import Draft, Inputs, place, wire
 from recprofile.recipe import VERBS, DataBlock, Stage, recipe_problems, well_formed_stages
 from recprofile.registry import BUILTIN, Offer, Registry
@@ -73,6 +74,8 @@ def judge(source: Source, registry: Registry) -> Judgement:
     problems += wrong + surroundings(source, registry)
     if recipe is not None:
         problems += file_problems(recipe, source, registry)
+    ids = {draft.id: draft.index for draft in drafts}
+    problems += tuning_problems(source, stages, ids, whole=recipe is not None and not problems)
     if problems or recipe is None:
         return Judgement(None, tuple(sort_problems(problems, source)), tuple(stages))
     name = recipe.name or source.path.stem

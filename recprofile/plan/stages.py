@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recprofile.artifacts import PositiveRule
-from recprofile.components import ColumnsOf, Component, IsAsset, NamesInputs
+from recprofile.components import ColumnsOf, Component, IsAsset, NamesInputs, Tunable
 from recprofile.errors import Span
 from recprofile.recipe import Evaluate, FileSplit, Recipe, parse_metric
 from recprofile.registry import Offer
@@ -44,7 +44,9 @@ class PlannedStage:
         filled: dict[str, Any] = self.component.params.to_data()
         return filled
 
-    def marked(self, kind: type[IsAsset] | type[ColumnsOf] | type[NamesInputs]) -> Iterator[tuple[str, Any, Any]]:
+    def marked(
+        self, kind: type[IsAsset] | type[ColumnsOf] | type[NamesInputs] | type[Tunable]
+    ) -> Iterator[tuple[str, Any, Any]]:
         """Parameters with a mark of this kind: name, mark, value; those that are None are left out."""
         for name, info in type(self.component.params).model_fields.items():
             value = getattr(self.component.params, name)

@@ -105,8 +105,9 @@ def _publish(source: Source) -> list[Problem]:
     if publish.startswith("sqlite:///") and publish != "sqlite:///":
         return []
     if publish.partition("://")[0].partition("+")[0] in ("postgresql", "postgres") and "://" in publish:
-        if any(find_spec(name) for name in ("psycopg", "psycopg2")):
+        if find_spec("psycopg"):
             return []
-        return [Problem("RP304", "no driver of PostgreSQL is installed", at, ("install 'psycopg[binary]'",))]
+        helps: tuple[str, ...] = ("pip install 'recprofile[postgresql]'",)
+        return [Problem("RP304", "no driver of PostgreSQL is installed", at, helps)]
     helps = ("sqlite:///profiles.db, relative to the recipe, or postgresql://host/name",)
     return [Problem("RP204", f"{quoted(publish)} is no profile store", at, helps)]

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from recprofile.errors import RecipeError, RunError, quoted
+from recprofile.errors import RecipeError, RunError, Span, quoted
 from recprofile.plan import Plan
 from recprofile.recipe import load_recipe
 from recprofile.source import expand_env, read_source
 
 FILE = "profiles.db"
 SQLITE = "sqlite:///"
+INSTALL = "pip install 'recprofile[postgresql]'"
 
 
-def store_url(given: str, folder: Path) -> str:
+def store_url(given: str, folder: Path, *, at: Span | None = None) -> str:
     """The database's URL, a file's path made absolute: `given` is a URL or the path of a SQLite file.
 
-    Raises RunError RP608 for what is neither, and RecipeError RP304 where the driver of PostgreSQL is not installed.
+    Raises RunError RP608 for what is neither, and RecipeError RP304 where the driver of PostgreSQL is not installed,
+    both at the position `at`.
     """
     if given.startswith(SQLITE):
         return f"{SQLITE}{(folder / given.removeprefix(SQLITE)).resolve()}"
     scheme, _, rest = given.partition("://")
     if not rest:
         return f"{SQLITE}{(folder / given).resolve()}"
+    helps = ("sqlite:///profiles.db, the path of a file, or postgresql://host/name",)
+    wrong = RunError.of("RP608", f"{quoted(given.rpartition('@')[2])} is no profile store", at=at, help=helps)
     if scheme.partition("+")[0] not in ("postgresql", "postgres"):
-        helps = ("sqlite:///profiles.db, the path of a file, or postgresql://host/name",)
-        raise RunError.of("RP608", f"{quoted(given.partition('@')[2] or given)} is no profile store", help=helps)
-    driver = next((name for name in ("psycopg", "psycopg2") if find_spec(name)), None)
-    if driver is None:
-        raise RecipeError.of("RP304", "no driver of PostgreSQL is installed", help=("install 'psycopg[binary]'",))
-    return f"postgresql+{driver}://{rest}"
+        raise wrong
+    import sqlalchemy as sa  # noqa: PLC0415 - costs 0.2 s, which no file needs here
+
+    try:
+        import psycopg  # noqa: F401, PLC0415 - an extra; what fails is said before anything is connected to
+    except ImportError as error:
+        raise RecipeError.of("RP304", "no driver of PostgreSQL is installed", at=at, help=(INSTALL,)) from error
+    try:
+        url = sa.make_url(f"postgresql+psycopg://{rest}")
+    except (ValueError, sa.exc.ArgumentError) as error:  # such as a port that is no number
+        raise wrong from error
+    return url.render_as_string(hide_password=False)
 
 
 def store_of(plan: Plan, given: str | None, out: Path | None = None) -> str:
@@ -41,7 +50,8 @@ def store_of(plan: Plan, given: str | None, out: Path | None = None) -> str:
     if given is not None:
         return store_url(given, Path())
     if plan.recipe.publish is not None:
-        return store_url(expand_env(plan.recipe.publish), plan.source.folder(("publish",)))
+        at = plan.source.at(("publish",))
+        return store_url(expand_env(plan.recipe.publish), plan.source.folder(("publish",)), at=at)
     folder = out or plan.source.folder(("out",)) / plan.out
     return store_url(FILE, folder.parent)
 
@@ -60,7 +70,8 @@ def find_store(given: str | None, run: Path | None) -> tuple[str, str | None]:
         recipe = load_recipe(source)
         name = recipe.name or named.stem
         if recipe.publish is not None:
-            return store_url(expand_env(recipe.publish), source.folder(("publish",))), name
+            at = source.at(("publish",))
+            return store_url(expand_env(recipe.publish), source.folder(("publish",)), at=at), name
         folder = source.folder(("out",)) / (recipe.out or f"runs/{name}")
         return store_url(FILE, folder.parent), name
     places = [named.parent] if named is not None else [Path("runs"), *sorted(Path().glob("*/runs"))]

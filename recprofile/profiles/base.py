@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from recprofile.artifacts import (
@@ -26,12 +23,10 @@ from recprofile.artifacts import (
     PositiveRule,
     Profiles,
 )
-from recprofile.profiles.store import artifacts, items
 
 LABEL = "\0label"  # no file can have a column of that name
 # A whole number as one writes it: '007' is text, for it would come back as another id.
 WHOLE = re.compile(r"^(?:0|-?[1-9][0-9]{0,17})$")
-PIECE = 1 << 26  # bytes in one value of the database
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +36,8 @@ class Base:
     `names` are the outside ids of the items as text, those that came later at the end; `catalogue` their attributes
     with a column LABEL, what a person reads; `vectors` (n_items, d) float32 in the fused space; `raw` the encoders'
     item vectors by stage, and which are missing; `trained` bool and `positives` int64 (n_items,): whether an item had a
-    training event, and how many positive ones; `facts` plain values: see `published_base` and `Stages.facts`.
+    training event, and how many positive ones; `facts` plain values: see `published_base` and `Stages.facts`;
+    `listed` the ids, as text, that the recipe's file of candidates names, known or not, and None without one.
     """
 
     names: pl.Series
@@ -51,6 +47,7 @@ class Base:
     trained: BoolArray
     positives: NDArray[np.int64]
     facts: Mapping[str, Any]
+    listed: pl.Series | None = None
     added: int = 0
     version: int = 0
 
@@ -58,6 +55,13 @@ class Base:
     def ids(self) -> IdMap:
         """The items, in this order."""
         return IdMap(self.names)
+
+    @property
+    def candidates(self) -> BoolArray | None:
+        """Items that a list may hold, bool (n_items,); None for all. What came later is cold until the next run."""
+        if self.listed is not None:
+            return self.names.is_in(self.listed.implode()).to_numpy()
+        return ~self.trained if self.facts["list"]["candidates"] == "cold" else None
 
     @property
     def dim(self) -> int:
@@ -106,8 +110,10 @@ class Base:
         }  # fmt: skip
         for name, (vectors, missing) in self.raw.items():
             arrays |= {f"raw/{name}": vectors, f"missing/{name}": missing}
-        table = self.catalogue.with_columns(self.names.alias("\0id"))
-        return Pack(arrays, {"catalogue": table}, dict(self.facts))
+        tables = {"catalogue": self.catalogue.with_columns(self.names.alias("\0id"))}
+        if self.listed is not None:
+            tables["candidates"] = self.listed.rename("id").to_frame()
+        return Pack(arrays, tables, dict(self.facts))
 
     @classmethod
     def unpack(cls, pack: Pack, version: int) -> Base:
@@ -123,6 +129,7 @@ class Base:
             a["trained"],
             a["positives"],
             pack.values,
+            pack.tables["candidates"]["id"] if "candidates" in pack.tables else None,
             version=version,
         )
 
@@ -176,6 +183,7 @@ def published_base(
     trained: BoolArray,
     positives: NDArray[np.int64],
     facts: Mapping[str, Any],
+    listed: pl.Series | None,
 ) -> Base:
     """The base of a publication. `facts` hold what the plan says: stages, rules, lists."""
     whole = profiles.items.ids.dtype == pl.Int64
@@ -210,79 +218,7 @@ def published_base(
             "items_whole": whole,
             "users_whole": profiles.users.ids.dtype == pl.Int64,
         },
-    )
-
-
-def put_pack(connection: sa.Connection, version: int, name: str, pack: Pack) -> None:
-    """Keep a Pack with a version."""
-    parts = {"arrays": arrays_to_bytes(pack.arrays), "values": json.dumps(dict(pack.values)).encode()}
-    for title, table in pack.tables.items():
-        parts[f"table/{title}"] = table_to_bytes(table)
-    for title, data in parts.items():
-        for part, at in enumerate(range(0, max(len(data), 1), PIECE)):
-            row = {"version": version, "name": f"{name}/{title}", "part": part, "data": data[at : at + PIECE]}
-            connection.execute(artifacts.insert(), row)
-
-
-def get_pack(connection: sa.Connection, version: int, name: str) -> Pack | None:
-    """The Pack that was kept, or None."""
-    query = (
-        sa.select(artifacts.c.name, artifacts.c.data)
-        .where(artifacts.c.version == version, artifacts.c.name.startswith(f"{name}/", autoescape=True))
-        .order_by(artifacts.c.name, artifacts.c.part)
-    )
-    parts: dict[str, bytes] = {}
-    for title, data in connection.execute(query):
-        key = title.removeprefix(f"{name}/")
-        parts[key] = parts.get(key, b"") + data
-    if not parts:
-        return None
-    tables = {t.removeprefix("table/"): table_of_bytes(d) for t, d in parts.items() if t.startswith("table/")}
-    return Pack(arrays_of_bytes(parts["arrays"]), tables, json.loads(parts["values"]))
-
-
-def load_base(connection: sa.Connection, version: int) -> Base:
-    """The base of a publication, with the items that came since."""
-    pack = get_pack(connection, version, "base")
-    assert pack is not None  # written in the transaction of the version
-    base = Base.unpack(pack, version)
-    query = sa.select(items).where(items.c.base == version).order_by(items.c.id)
-    for row in connection.execute(query):  # new items are few: those of a whole new catalogue come by a new run
-        base = base.grown(_one_item(base, row))
-    return base
-
-
-def put_item(connection: sa.Connection, base: Base, version: int, new: Base) -> None:
-    """Keep items that came after the publication."""
-    for at, name in enumerate(new.names):  # few, as above
-        raw: dict[str, NDArray[Any]] = {f"raw/{n}": v[at : at + 1] for n, (v, _) in new.raw.items()}
-        raw |= {f"missing/{n}": m[at : at + 1] for n, (_, m) in new.raw.items()}
-        row = new.catalogue[at]
-        values = {
-            "base": base.version,
-            "version": version,
-            "item": name,
-            "label": row[LABEL][0],
-            "attributes": row.write_json(),
-            "raw": arrays_to_bytes(raw),
-            "vector": new.vectors[at].tobytes(),
-        }
-        connection.execute(items.insert(), values)
-
-
-def _one_item(base: Base, row: Any) -> Base:  # noqa: ANN401 - a database row
-    a = arrays_of_bytes(row.raw)
-    schema = base.catalogue.schema
-    attributes = pl.read_json(row.attributes.encode(), schema=schema)
-    return replace(
-        base,
-        names=pl.Series("id", [row.item]),
-        catalogue=attributes,
-        vectors=np.frombuffer(row.vector, np.float32).reshape(1, base.dim),
-        raw={name: (a[f"raw/{name}"], a[f"missing/{name}"]) for name in base.raw},
-        trained=np.zeros(1, np.bool_),
-        positives=np.zeros(1, np.int64),
-        added=0,
+        listed,
     )
 
 
@@ -290,29 +226,3 @@ def item_side(base: Base, name: str, ids: IdMap) -> Embeddings:
     """An encoder's item vectors as it gave them."""
     vectors, missing = base.raw[name]
     return Embeddings("item", ids, vectors, missing)
-
-
-def arrays_to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Arrays as safetensors."""
-    from safetensors.numpy import save  # noqa: PLC0415 - costs 50 ms that `validate` need not pay
-
-    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-
-
-def arrays_of_bytes(data: bytes) -> dict[str, NDArray[Any]]:
-    """The inverse of `arrays_to_bytes`."""
-    from safetensors.numpy import load  # noqa: PLC0415 - as above
-
-    return load(data)
-
-
-def table_to_bytes(table: pl.DataFrame) -> bytes:
-    """A table as Parquet."""
-    out = io.BytesIO()
-    table.write_parquet(out)
-    return out.getvalue()
-
-
-def table_of_bytes(data: bytes) -> pl.DataFrame:
-    """The inverse of `table_to_bytes`."""
-    return pl.read_parquet(io.BytesIO(data))

@@ -6,40 +6,43 @@ The store comes last, so that a forgetting that was killed is finished by doing 
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import sqlalchemy as sa
 
-from recprofile.artifacts import Profiles, load_pack, save_pack, save_table
+from recprofile.assets.store import TEMPORARY
+from recprofile.cache import RECORD
 from recprofile.errors import RunError, quoted
-from recprofile.profiles.store import Store, events, profiles, users
+from recprofile.profiles.kept import drop_pack, get_pack, load_base
+from recprofile.profiles.rewrite import in_entry, in_run, of_users, rewrite
+from recprofile.profiles.store import Store
+from recprofile.profiles.tables import events, profiles, users
 from recprofile.profiles.versions import all_versions, begin, close, newest, recipes
-from recprofile.report import render_report
-from recprofile.runs import MANIFEST, Run, write_json, write_run
+from recprofile.runs import MANIFEST, Run
 
-TABLES = ("recommendations.parquet", "explanations.parquet")
+QUIET = 600  # seconds without a write after which a temporary folder is that of a process that was killed
 
 
 @dataclass(frozen=True)
 class Traces:
-    """Where a person is: recipes of the store, results in the cache, run folders, and files that were read."""
+    """Where a person is: recipes of the store, results in the cache, run folders, and files that were read.
+
+    `litter` are temporary folders that killed processes left, and any others that hold the person.
+    """
 
     user: str
     recipes: tuple[str, ...]
     entries: tuple[Path, ...]
     runs: tuple[Path, ...]
     sources: tuple[str, ...]
-
-    @property
-    def found(self) -> bool:
-        """Whether there is anything to forget."""
-        return bool(self.recipes or self.entries or self.runs)
+    litter: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class Forgotten:
     entries: int
     runs: tuple[str, ...]
     sources: tuple[str, ...]
+    litter: int = 0
+    models: int = 0  # of the store, that held something of each user and went as a whole
+    beyond: str = ""  # what of the store cannot be reached from here
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -77,36 +83,32 @@ def traces(store: Store, cache: Path, user: str, run: Path | None = None) -> Tra
         keys |= set(version.provenance["keys"].values()) if version.id in mine else set()
     runs, sources = [], set()
     for folder in folders:
-        if (folder / MANIFEST).is_file() and _in_run(opened := Run.open(folder), user):
+        if (folder / MANIFEST).is_file() and in_run(opened := Run.open(folder), user):
             runs.append(folder)
             keys |= set(opened.manifest.get("keys", {}).values())
             files = opened.manifest.get("files", {})
             sources |= {file["uri"] for name, file in files.items() if name not in ("items", "candidates")}
     stages = cache / "stages"
-    entries = [stages / key for key in sorted(keys) if (stages / key).is_dir()]
     there = sorted(path for path in stages.iterdir() if path.is_dir()) if stages.is_dir() else []
-    entries += [entry for entry in there if entry.name not in keys and _in_entry(entry, user)]
-    found = Traces(user, tuple(row.recipe for row in rows), tuple(entries), tuple(runs), tuple(sorted(sources)))
-    if not found.found:
+    whole = [entry for entry in there if not entry.name.startswith(TEMPORARY)]
+    entries = [entry for entry in whole if {entry.name, _made_again(entry)} & keys or in_entry(entry, user)]
+    half = [*(path for folder in folders for path in _beside(folder)), *(p for p in there if p not in whole)]
+    held = [path for path in half if _in_any(path, user)]
+    if not (rows or entries or runs or held):
         raise RunError.of("RP607", f"no user {quoted(user)} in {quoted(store.shown)}, its runs or the cache")
-    return found
+    litter = [path for path in half if path in held or _is_quiet(path)]
+    names = tuple(row.recipe for row in rows)
+    return Traces(user, names, tuple(entries), tuple(runs), tuple(sorted(sources)), tuple(litter))
 
 
 def forget(store: Store, found: Traces) -> Forgotten:
     """Remove a person from all these places. Raises RunError RP606 or RP608 where that cannot be done."""
     user = found.user
     for folder in found.runs:
-        _rewrite(Run.open(folder), user)
-    for entry in found.entries:
-        try:
-            shutil.rmtree(entry)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise RunError.of("RP606", f"the cache entry '{entry}' cannot be removed: {why}") from error
-    gone_events = gone_versions = 0
-    with store.change() as connection:
+        rewrite(Run.open(folder), user)
+    _remove((*found.entries, *found.litter))
+    gone_events = gone_versions = gone_models = 0
+    with store.forgetting() as connection:
         for recipe in found.recipes:
             key = connection.execute(
                 sa.select(users.c.id).where(users.c.recipe == recipe, users.c.user == user)
@@ -119,108 +121,68 @@ def forget(store: Store, found: Traces) -> Forgotten:
             gone_versions, gone_events = gone_versions + mine.rowcount, gone_events + log.rowcount
             last = newest(connection, recipe)
             assert last is not None
+            gone_models += _drop_models(connection, recipe)
             version, _ = begin(connection, recipe, "forget", base=last.base, provenance={})
             close(connection, version, users=1)
-    store.scrub()
-    runs = tuple(str(folder) for folder in found.runs)
-    return Forgotten(user, len(found.recipes), gone_versions, gone_events, len(found.entries), runs, found.sources)
+    runs, litter = tuple(str(folder) for folder in found.runs), len(found.litter)
+    gone = len(found.recipes), gone_versions, gone_events, len(found.entries)
+    return Forgotten(user, *gone, runs, found.sources, litter, gone_models, store.database.beyond)
 
 
-def _in_run(run: Run, user: str) -> bool:
-    for name in TABLES:
-        if (run.folder / name).is_file() and run.table(name, user=user).height:
-            return True
-    ids = run.folder / "profiles" / "users.ids.parquet"
-    return ids.is_file() and _holds(ids, "id", user)
+def _drop_models(connection: sa.Connection, recipe: str) -> int:
+    """Remove the recommenders of publications that hold something of each user: nobody can say which row is whose."""
+    gone = 0
+    for version in all_versions(connection, recipe):
+        if version.kind != "publish":
+            continue
+        base = load_base(connection, version.id).original()
+        for said in base.facts["rankers"]:
+            name = f"ranker/{said['id']}"
+            model = get_pack(connection, version.id, name)
+            if model is not None and of_users(model, version.users, len(base.names)):
+                drop_pack(connection, version.id, name)
+                close(connection, version.id, facts={**version.facts, "model_forgotten": True})
+                gone += 1
+    return gone
 
 
-def _in_entry(entry: Path, user: str) -> bool:
-    """Whether a result in the cache names the person among its users."""
-    for file in entry.glob("*.parquet"):
+def _made_again(entry: Path) -> str:
+    """The key of the stage whose result this is on a part of the events, for tuning; '' for another result."""
+    with suppress(OSError, ValueError, AttributeError):
+        return str(json.loads((entry / RECORD).read_bytes()).get("facts", {}).get("of", ""))
+    return ""
+
+
+def _beside(run: Path) -> list[Path]:
+    """Folders in which this run folder was being written (`runs.write_run`)."""
+    name = re.compile(rf"\.{re.escape(run.name)}-[a-z0-9_]{{8}}")
+    found = sorted(run.parent.iterdir()) if run.parent.is_dir() else []
+    return [
+        path
+        for path in found
+        if name.fullmatch(path.name) and path.is_dir() and {one.name for one in path.iterdir()} <= {"new", "old"}
+    ]
+
+
+def _in_any(folder: Path, user: str) -> bool:
+    """Whether a folder or one below it names the person, or holds a table that cannot be read."""
+    return any(in_entry(path, user) for path in (folder, *folder.rglob("*")) if path.is_dir())
+
+
+def _is_quiet(folder: Path) -> bool:
+    newest = 0.0
+    for path in (folder, *folder.rglob("*")):
+        with suppress(FileNotFoundError):  # it is being written, or removed, at this moment
+            newest = max(newest, path.stat().st_mtime)
+    return time.time() - newest > QUIET
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
         try:
-            columns = pl.scan_parquet(file).collect_schema().names()
-            named = "user" in columns and _holds(file, "user", user)
-            if named or ("user" in file.stem and "id" in columns and _holds(file, "id", user)):
-                return True
-        except (OSError, pl.exceptions.PolarsError):  # damaged: it is never read again, and may hold anything
-            return True
-    return False
-
-
-def _holds(file: Path, column: str, value: str) -> bool:
-    rows = pl.scan_parquet(file).filter(pl.col(column).cast(pl.String) == value)
-    return bool(rows.select(pl.len()).collect().item())
-
-
-def _rewrite(run: Run, user: str) -> None:
-    """Write a run folder anew without the person, whole or not at all."""
-    manifest = dict(_without(run.manifest, user))
-    contents = manifest.pop("contents", {})
-    manifest["forgotten"] = int(manifest.get("forgotten", 0)) + 1
-    places = {name.partition("/")[0] for name in contents}
-
-    def fill(folder: Path) -> None:
-        for name in contents:
-            source, target = run.folder / name, folder / name
-            if name.startswith(("profiles/", "model/")) or name == "report.html" or not source.is_file():
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if name in TABLES:
-                save_table(pl.read_parquet(source).filter(pl.col("user").cast(pl.String) != user), target)
-            elif source.suffix == ".json":
-                write_json(target, _without(json.loads(source.read_bytes()), user))
-            else:
-                shutil.copyfile(source, target)
-        if "profiles" in places:
-            (folder / "profiles").mkdir()
-            save_pack(_less(run.profiles(), user).pack(), folder / "profiles")
-        if "model" in places and not _is_of_users(run, user):
-            shutil.copytree(run.folder / "model", folder / "model")
-        if "report.html" in places:
-            page = render_report(json.loads((folder / "report.json").read_bytes()))
-            (folder / "report.html").write_text(page, encoding="utf-8")
-
-    write_run(run.folder, manifest, fill)
-
-
-def _is_of_users(run: Run, user: str) -> bool:
-    """Whether the model holds something of each user, as a factor model does: it then goes as a whole."""
-    n = run.manifest["data"]["users"]
-    pack = load_pack(run.folder / "model")
-    return any(array.ndim and array.shape[0] == n for array in pack.arrays.values()) or _in_entry(
-        run.folder / "model", user
-    )
-
-
-def _less(p: Profiles, user: str) -> Profiles:
-    """Profiles without a user."""
-    stays = (p.users.ids.cast(pl.String) != user).to_numpy()
-    blocks = []
-    for block in p.blocks:
-        fold = block.fold_in
-        if fold is not None:
-            fold = replace(fold, confidence=fold.confidence[np.flatnonzero(stays)].tocsr())
-        blocks.append(replace(block, pool=None if block.pool is None else block.pool[stays], fold_in=fold))
-    return replace(
-        p,
-        users=p.users.keep(stays),
-        user_vectors=p.user_vectors[stays],
-        blocks=tuple(blocks),
-        known=p.known[stays],
-        history=None if p.history is None else p.history[np.flatnonzero(stays)].tocsr(),
-        cards=p.cards.filter(pl.col("user").cast(pl.String) != user) if p.cards.width else p.cards,
-        state={name: values[stays] for name, values in p.state.items()},
-    )
-
-
-def _without(value: Any, user: str) -> Any:  # noqa: ANN401 - any plain JSON value
-    """Plain JSON without what is said of a person: entries whose 'user' they are, and their id wherever it stands."""
-    if isinstance(value, Mapping):
-        return {name: _without(one, user) for name, one in value.items() if name != user}
-    if isinstance(value, list):
-        return [
-            _without(one, user)
-            for one in value
-            if one != user and not (isinstance(one, Mapping) and str(one.get("user", "")) == user)
-        ]
-    return value
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise RunError.of("RP606", f"'{folder}' cannot be removed: {why}") from error

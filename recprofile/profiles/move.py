@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from recprofile.artifacts import Profiles
 from recprofile.errors import ArtifactError
-from recprofile.profiles.base import Base, arrays_to_bytes
+from recprofile.profiles.base import Base
+from recprofile.profiles.kept import arrays_to_bytes
 from recprofile.profiles.people import (
     People,
     load_people,
@@ -22,7 +23,7 @@ from recprofile.profiles.people import (
 )
 from recprofile.profiles.rebuild import EXACT, Parity, parity, rebuild, stored_as
 from recprofile.profiles.stages import Stages
-from recprofile.profiles.store import insert_columns, profiles
+from recprofile.profiles.tables import insert_columns, profiles
 
 
 @dataclass(frozen=True, eq=False)

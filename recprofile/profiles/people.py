@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from recprofile.artifacts import Dataset, FloatArray, IdMap, Interactions, Table
 from recprofile.components import Context, Preprocessor
-from recprofile.profiles.base import LABEL, Base, arrays_of_bytes
-from recprofile.profiles.store import events, profiles, select_in, users
+from recprofile.profiles.base import LABEL, Base
+from recprofile.profiles.kept import arrays_of_bytes
+from recprofile.profiles.tables import events, profiles, select_in, users
 
 REST = "\U0010ffff"  # the user who stands for all the others: no outside id is this, and it comes last
 COLUMNS = {

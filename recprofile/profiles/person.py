@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from recprofile.artifacts import Dataset, Profiles
 from recprofile.components import Context, Fuser, Preprocessor
 from recprofile.errors import RunError, did_you_mean, quoted
-from recprofile.profiles.base import Base, load_base
+from recprofile.profiles.base import Base
+from recprofile.profiles.kept import load_base
 from recprofile.profiles.people import frame_of, load_people, load_profiles, preprocessed, small_data
 from recprofile.profiles.rebuild import rebuild, stored_as
 from recprofile.profiles.stages import component_of
-from recprofile.profiles.store import Store, profiles, users
+from recprofile.profiles.store import Store
+from recprofile.profiles.tables import profiles, users
 from recprofile.profiles.versions import Version, all_versions, publication, recipes
 from recprofile.registry import Registry
 
@@ -60,7 +62,7 @@ def user_in(connection: sa.Connection, store: Store, recipe: str, user: str) -> 
     row = connection.execute(query.where(users.c.user == user)).first()
     if row is not None:
         return row
-    like = sa.or_(users.c.user.contains(user, autoescape=True), users.c.user.startswith(user[:2], autoescape=True))
+    like = sa.or_(users.c.user.icontains(user, autoescape=True), users.c.user.istartswith(user[:2], autoescape=True))
     some = connection.execute(sa.select(users.c.user).where(users.c.recipe == recipe, like).limit(20_000)).scalars()
     near = get_close_matches(user, list(some), n=5, cutoff=0.5)
     helps = (f"users like that: {', '.join(near)}",) if near else ()
@@ -85,9 +87,9 @@ def person(
     row = user_in(connection, store, recipe, user)
     mine = [v for v in versions_of(connection, recipe, row.id) if at is None or v.number <= at.number]
     base_id = mine[-1].base if mine else publication(connection, store, recipe).id
-    base = load_base(connection, base_id)
-    published = next(v for v in all_versions(connection, recipe) if v.id == base_id)
     until = at.id if at is not None else None
+    base = load_base(connection, base_id, until=until)
+    published = next(v for v in all_versions(connection, recipe) if v.id == base_id)
     people = load_people(connection, recipe, [user], until=until)
     stored = load_profiles(connection, base, [row.id], until=until)
     data, rebuilt = _rebuilt(base, registry, user, people.log)
@@ -110,6 +112,14 @@ def somebody(connection: sa.Connection, store: Store, registry: Registry, recipe
     data, rebuilt = _rebuilt(base, registry, SOMEBODY, log)
     profile = replace(rebuilt, item_vectors=base.vectors)
     return Person("", base, published, None, log, data, profile)
+
+
+def of_training(registry: Registry, who: Person) -> Person:
+    """The same person among the items of the run alone, without those that came later."""
+    base = who.base.original()
+    data, rebuilt = _rebuilt(base, registry, who.data.users.ids.ids[0], who.log)
+    profile = stored_as(rebuilt, base, who.profile.user_vectors, who.profile.known)
+    return replace(who, base=base, data=data, profile=profile)
 
 
 def _rebuilt(base: Base, registry: Registry, user: str, log: pl.DataFrame) -> tuple[Dataset, Profiles]:

@@ -12,13 +12,17 @@ import sqlalchemy as sa
 
 from recprofile.artifacts import Dataset, Encoded, Pack, Profiles
 from recprofile.cache import key_of
-from recprofile.profiles.base import LABEL, Base, published_base, put_pack
+from recprofile.errors import DataError, listed
+from recprofile.profiles.base import LABEL, Base, published_base
 from recprofile.profiles.incoming import event_ids
+from recprofile.profiles.kept import load_attributes, load_base, put_items, put_pack
 from recprofile.profiles.move import move, write_profiles
+from recprofile.profiles.newcomers import encoded_items, unknown_items
 from recprofile.profiles.people import small_data
 from recprofile.profiles.rebuild import Parity, parity, rebuild
 from recprofile.profiles.stages import Stages
-from recprofile.profiles.store import Store, events, insert_columns, profiles, users
+from recprofile.profiles.store import Store
+from recprofile.profiles.tables import events, insert_columns, profiles, users
 from recprofile.profiles.versions import Version, begin, close, newest
 from recprofile.report import item_names
 
@@ -27,14 +31,20 @@ SAMPLE = 256  # users whose profiles are made anew, to see that the store holds 
 
 @dataclass(frozen=True, eq=False)
 class Publication:
-    """A finished run as a store takes it: `keys` tell it from others; `profiles` None: only histories."""
+    """A finished run as a store takes it.
+
+    `keys` tell it from others; `revised` says what its preprocess stages did (`revised.revised`); `candidates` are the
+    ids of the recipe's file of candidates, None without one.
+    """
 
     data: Dataset
     profiles: Profiles
     encoded: Mapping[str, Encoded]
-    ranker: Pack | None
+    rankers: Mapping[str, Pack]
     keys: Mapping[str, str]
     provenance: Mapping[str, Any]
+    revised: tuple[Mapping[str, Any], ...] = ()
+    candidates: pl.Series | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,7 @@ class Published:
     parity: Mapping[str, Any] | None
     is_new: bool
     carried: int = 0  # events of earlier updates that the run's data lack, and that were taken in again
+    carried_items: int = 0  # likewise, items
 
 
 def as_published(store: Store, recipe: str, keys: Mapping[str, str]) -> Published | None:
@@ -71,9 +82,9 @@ def _there(store: Store, found: Version) -> Published:
 def publish(store: Store, stages: Stages, run: Publication) -> Published:
     """Put the profiles of a run into a store as a new version, in one transaction: every user, every event.
 
-    A run that the recipe's profiles stand on already adds nothing. Events that an earlier update brought and the run's
-    training data lack are kept, and their users moved by the recipe's update stage. Raises RunError RP608 where the
-    store cannot be written.
+    A run that the recipe's profiles stand on already adds nothing. Items and events that earlier updates brought and
+    the run's data lack are kept: items encoded anew, users moved by the recipe's update stage. Raises RunError RP608
+    where the store cannot be written.
     """
     recipe, data = stages.plan.name, run.data
     store.create()
@@ -91,8 +102,10 @@ def publish(store: Store, stages: Stages, run: Publication) -> Published:
         version, number = begin(connection, recipe, "publish", base=None, provenance=provenance)
         base = replace(base, version=version)
         put_pack(connection, version, "base", base.pack())
-        if run.ranker is not None:
-            put_pack(connection, version, "ranker", run.ranker)
+        for id, ranker in run.rankers.items():
+            put_pack(connection, version, f"ranker/{id}", ranker)
+        known = len(base.names)
+        base = _carry_items(connection, base, stages, last)
         names = made.users.ids.cast(pl.String)
         keys = _users(connection, recipe, names, whole=made.users.ids.dtype == pl.Int64)
         write_profiles(connection, version, [keys[name] for name in names], made)
@@ -102,11 +115,13 @@ def publish(store: Store, stages: Stages, run: Publication) -> Published:
         )
         put_events(connection, recipe, version, log.filter(~pl.col("event_id").is_in(before.implode())), keys)
         carried = _carry(connection, recipe, base, stages, before.filter(~before.is_in(log["event_id"].implode())))
-        facts = {"new_users": len(names), "carried": carried}
+        items = len(base.names) - known
+        facts = {"new_users": len(names), "new_items": items, "carried": carried}
         parity_ = apart.to_json() if apart is not None else None
         columns = {"events": log.height, "users": len(names), "asof": made.asof, "facts": facts, "parity": parity_}
         close(connection, version, **columns)
-    return Published(store.shown, number, len(names), log.height, parity_, is_new=True, carried=carried)
+    done = Published(store.shown, number, len(names), log.height, parity_, is_new=True)
+    return replace(done, carried=carried, carried_items=items)
 
 
 def put_events(
@@ -133,9 +148,12 @@ def _base(stages: Stages, run: Publication) -> Base:
     labels = item_names(data).cast(pl.String).rename(LABEL)
     frame = data.items.frame
     catalogue = frame.with_columns(labels) if frame.width else labels.to_frame()
-    facts = {**stages.facts(), "has_time": data.has_time}
+    facts = {**stages.facts(), "has_time": data.has_time, "revised": [dict(one) for one in run.revised]}
     cold, counts = data.cold_items(), data.item_counts()
-    return published_base(run.profiles, run.encoded, catalogue, trained=~cold, positives=counts, facts=facts)
+    listed = None if run.candidates is None else run.candidates.cast(pl.String)
+    return published_base(
+        run.profiles, run.encoded, catalogue, trained=~cold, positives=counts, facts=facts, listed=listed
+    )
 
 
 def _log(data: Dataset) -> pl.DataFrame:
@@ -166,6 +184,23 @@ def _parity(base: Base, stages: Stages, made: Profiles, log: pl.DataFrame) -> Pa
     rebuilt = rebuild(base, stages.fuser, data, stages.context(stages.fuse))
     at = made.users.codes(order) if made.users.ids.dtype == pl.String else made.users.codes(order.cast(pl.Int64))
     return parity(base, made.user_vectors[at], rebuilt)
+
+
+def _carry_items(connection: sa.Connection, base: Base, stages: Stages, last: Version | None) -> Base:
+    """Take in items that came to the publication before this one, and that the run's data lack."""
+    if last is None:
+        return base
+    unknown = unknown_items(base, load_attributes(connection, load_base(connection, last.id)))
+    if unknown is None:
+        return base
+    try:
+        more = encoded_items(base, stages, *unknown)
+    except DataError as error:  # the columns of the items are others now
+        names = listed(unknown[0].to_list(), most=5)
+        stages.warn(f"items of earlier updates are left out ({names}): {error.problems[0].message}")
+        return base
+    put_items(connection, base, base.version, more)
+    return base.grown(more)
 
 
 def _carry(connection: sa.Connection, recipe: str, base: Base, stages: Stages, ids: pl.Series) -> int:

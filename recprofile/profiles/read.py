@@ -11,10 +11,11 @@ import sqlalchemy as sa
 
 from recprofile.errors import RunError
 from recprofile.profiles.answer import answer
-from recprofile.profiles.base import arrays_of_bytes
+from recprofile.profiles.kept import arrays_of_bytes
 from recprofile.profiles.people import load_people
 from recprofile.profiles.person import Person, outside, person, user_in, versions_of
-from recprofile.profiles.store import Store, profiles, users, versions
+from recprofile.profiles.store import Store
+from recprofile.profiles.tables import profiles, users, versions
 from recprofile.profiles.versions import Version, all_versions
 from recprofile.registry import Registry
 
@@ -57,14 +58,15 @@ def card(connection: sa.Connection, store: Store, registry: Registry, recipe: st
 def interests(who: Person, *, every: bool = False) -> list[dict[str, Any]]:
     """Values that a person's positive history has more of than all people's, with the items that show it.
 
-    `share` of their items has the value, and `of_all` of everybody's events; ordered by share·ln(share / of_all).
-    `every`: those too that they have less of.
+    `share` of their items has the value, those left out of which nothing is known, and `of_all` of everybody's events;
+    ordered by share·ln(share / of_all). `every`: those too that they have less of.
     """
     said = who.base.facts["interests"]
-    liked = who.log.filter(pl.col("positive"))["item"].unique(maintain_order=True)
+    base = who.base
+    known = who.log.filter(pl.col("positive") & pl.col("item").is_in(base.names.implode()))
+    liked = known["item"].unique(maintain_order=True)
     if said is None or len(liked) == 0:
         return []
-    base = who.base
     counts = pl.DataFrame({"item": base.names, "events": base.positives})
     found = []
     for column in said["columns"]:

@@ -28,7 +28,7 @@ class Stages:
     @classmethod
     def of(cls, plan: Plan, registry: Registry, warn: Callable[[str], None]) -> Stages:
         """The stages: profiles are those that the final recommender stands on, else the last."""
-        used = plan.final.inputs.get("fuse", ()) if plan.final else ()
+        used = {id for stage in _chain(plan) for id in stage.inputs.get("fuse", ())}
         fuses = plan.of("fuse")
         fuse = next((stage for stage in fuses if stage.id in used), fuses[-1] if fuses else None)
         return cls(plan, registry, warn, fuse)
@@ -70,13 +70,18 @@ class Stages:
         return self.update.component
 
     @property
-    def recommender(self) -> Recommender[Any] | None:
-        """The final recommender, where it can rank from what a store holds: profiles, or a history."""
-        final = self.plan.final
-        if final is None or not isinstance(final.component, Recommender):
-            return None
-        can = final.component.needs_profiles or final.component.ranks_new_users
-        return final.component if can and not final.component.takes_rankers else None
+    def rankers(self) -> list[PlannedStage]:
+        """The final recommender and the rankers that it takes, they first, where they can rank from what a store holds.
+
+        That is profiles, or a history; empty where they cannot.
+        """
+        chain = _chain(self.plan)
+        mine = {self.fuse.id} if self.fuse else set()
+        able = all(
+            isinstance(one.component, Recommender) and (one.component.needs_profiles or one.component.ranks_new_users)
+            for one in chain
+        )
+        return chain if able and all(set(stage.inputs.get("fuse", ())) <= mine for stage in chain) else []
 
     def same_as(self, facts: Mapping[str, Any]) -> None:
         """Raise RunError RP608 when the publication was made by other stages than the recipe has now."""
@@ -96,6 +101,7 @@ class Stages:
             "encoders": {id: _said(stage) for id, stage in self.encoders.items()},
             "update": _said(self.update),
             "final": _said(final),
+            "rankers": [{**_all_said(stage), "from": dict(stage.inputs)} for stage in self.rankers],
             "reranks": [stage.id for stage in self.plan.of("rerank")],
             "list": {"k": lists.k, "exclude_seen": lists.exclude_seen, "candidates": lists.candidates},
             "preprocess": [_said(stage) for stage in self.plan.of("preprocess") if stage.component in mine],
@@ -145,4 +151,19 @@ def component_of(said: Mapping[str, Any], verb: str, registry: Registry) -> Comp
 
 
 def _said(stage: PlannedStage | None) -> dict[str, Any] | None:
-    return None if stage is None else {"id": stage.id, "use": stage.offer.pinned, "params": stage.params()}
+    return None if stage is None else _all_said(stage)
+
+
+def _all_said(stage: PlannedStage) -> dict[str, Any]:
+    return {"id": stage.id, "use": stage.offer.pinned, "params": stage.params()}
+
+
+def _chain(plan: Plan) -> list[PlannedStage]:
+    """The final recommend stage and those that it rests on, in the order of the recipe."""
+    if plan.final is None:
+        return []
+    needed = {plan.final.id}
+    for stage in reversed(plan.of("recommend")):
+        if stage.id in needed:
+            needed |= set(stage.inputs.get("recommend", ()))
+    return [stage for stage in plan.of("recommend") if stage.id in needed]

@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from recprofile.errors import RunError, did_you_mean, quoted
-from recprofile.profiles.store import Store, versions
+from recprofile.profiles.store import Store
+from recprofile.profiles.tables import versions
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The recipe language as pydantic models. No component is named here.
 
-`blocks` has what a recipe is made of, `splits` the ways to hold data out, `stage` one stage, `whole` the recipe and how
-a Source becomes one.
+`blocks` has what a recipe is made of, `splits` the ways to hold data out, `stage` one stage, `tuning` what is
+searched, `whole` the recipe and how a Source becomes one.
 """
 
 from recprofile.recipe.blocks import (
@@ -25,6 +25,7 @@ from recprofile.recipe.splits import (
     UserTimeSplit,
 )
 from recprofile.recipe.stage import VERBS, Stage, Verb
+from recprofile.recipe.tuning import Range, Tune
 from recprofile.recipe.whole import Recipe, load_recipe, recipe_problems, well_formed_stages
 
 __all__ = [
@@ -38,11 +39,13 @@ __all__ = [
     "ListBlock",
     "Positive",
     "RandomSplit",
+    "Range",
     "Recipe",
     "Split",
     "Stage",
     "TableSource",
     "TimeSplit",
+    "Tune",
     "UserColdSplit",
     "UserTimeSplit",
     "Verb",

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 from recprofile.errors import Problem, RecipeError, quoted
 from recprofile.recipe.blocks import DataBlock, Evaluate, ListBlock
 from recprofile.recipe.stage import Stage
+from recprofile.recipe.tuning import Tune
 from recprofile.shape import Model, problems_of, refusal
 from recprofile.source import Source
 
@@ -75,6 +76,7 @@ class Recipe(Model):
     )
     lists: ListBlock = Field(default_factory=ListBlock, alias="list", description="The lists that are recommended.")
     evaluate: Evaluate = Field(default_factory=Evaluate, description="What is measured, and against which baselines.")
+    tune: Tune | None = Field(None, description="What `recprofile tune` searches.")
     publish: str | None = Field(
         None, min_length=1, description="Profile store to publish to, as sqlite:///profiles.db."
     )

@@ -1,7 +1,9 @@
-"""The run report: what a run came to as report.json, and one self-contained page made from it alone."""
+"""The run report: what a run came to as report.json, and one self-contained page made from it alone; and the page of a
+comparison."""
 
 from recprofile.report.build import build_report
+from recprofile.report.comparison import render_comparison
 from recprofile.report.render import render_report
 from recprofile.report.samples import item_names
 
-__all__ = ["build_report", "item_names", "render_report"]
+__all__ = ["build_report", "item_names", "render_comparison", "render_report"]

@@ -23,9 +23,8 @@ def render_report(report: Mapping[str, Any]) -> str:
     """
     manifest, metrics = report.get("manifest") or {}, report.get("metrics") or {}
     gates = report.get("checks") or []
-    return _environment().get_template("report.html.j2").render(
-        style=_own("report.css"),
-        script=_own("report.js"),
+    return page(
+        "report.html.j2",
         name=str(manifest.get("name") or "run"),
         version=str(manifest.get("recprofile") or ""),
         started=moment(manifest["started"]) if manifest.get("started") else "",
@@ -54,7 +53,12 @@ def render_report(report: Mapping[str, Any]) -> str:
         notes=[str(note) for note in manifest.get("notes") or []],
         stages=facts.stage_rows(manifest),
         again=facts.reproduction(manifest),
-    )  # fmt: skip
+    )
+
+
+def page(template: str, **views: Any) -> str:
+    """A page from its template, with the style sheet and the script in it."""
+    return _environment().get_template(template).render(style=_own("report.css"), script=_own("report.js"), **views)
 
 
 @cache

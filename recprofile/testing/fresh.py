@@ -17,6 +17,7 @@ from typing import Any
 from recprofile.artifacts import Pack, load_pack, save_pack
 from recprofile.components import Component, Context
 from recprofile.testing.given import Given, apply
+from recprofile.testing.refitted import Refitted
 
 HASH_SEED = "20071"  # any one that a test run is not likely to have
 
@@ -30,12 +31,17 @@ class FreshRun:
 
 
 def run_in_fresh_process(
-    component: type[Component[Any]], jobs: Sequence[tuple[Mapping[str, Any], Given]], ctx: Context, folder: Path
+    component: type[Component[Any]],
+    jobs: Sequence[tuple[Mapping[str, Any], Given]],
+    ctx: Context,
+    folder: Path,
+    *,
+    refitted: Refitted,
 ) -> FreshRun:
     """What the component makes of each (parameters, given) in a new process, on the device and seed of `ctx`.
 
-    `folder` is new and takes what passes between the processes. AssertionError with the process's own words when it
-    does not end well.
+    `folder` is new and takes what passes between the processes; `refitted` is what `refit` has given. AssertionError
+    with the process's own words when it does not end well.
     """
     assert "<locals>" not in component.__qualname__, f"a fresh process cannot find {component.__qualname__}: move it up"
     folder.mkdir()
@@ -43,6 +49,7 @@ def run_in_fresh_process(
         for name in (f"given-{n}", f"made-{n}"):
             (folder / name).mkdir()
         save_pack(given.pack(), folder / f"given-{n}")
+    refitted.save(folder / "refitted")
     module = sys.modules[component.__module__]
     what = {
         "module": component.__module__,
@@ -82,11 +89,12 @@ def main(folder: Path) -> None:
     component = reduce(getattr, job["name"].split("."), _module(job["module"], job["file"]))
     assert isinstance(component, type)
     assert issubclass(component, Component)
+    refitted = Refitted.load(folder / "refitted")
     for n, example in enumerate(job["examples"]):
         made = apply(
             component(component.params_type.model_validate(example)),
             Given.unpack(load_pack(folder / f"given-{n}")),
-            Context(**job["context"]),
+            Context(**job["context"], refit=refitted.inputs),
         )
         save_pack(made.pack(), folder / f"made-{n}")
     torch = sys.modules.get("torch")

@@ -161,6 +161,7 @@ def metrics() -> str:
                 k = "" if isinstance(metric, RatingMetric) else "@10"
                 better = "higher is better" if metric.higher_is_better else "lower is better"
                 needs = " · needs item vectors" if metric.needs_vectors else ""
+                needs += " · needs propensities" if metric.needs_propensities else ""
                 function = metric.error if isinstance(metric, RatingMetric) else metric.compute
                 root = "\n\nReported: the square root of the mean." if getattr(metric, "root", False) else ""
                 parts.append(

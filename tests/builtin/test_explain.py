@@ -68,7 +68,7 @@ def by_hand():
     weights[:4, 4] = [0.5, 0.25, -0.125, 0.0625]  # e: .6875
     weights[:4, 5] = [0.25, 0.125, 0.125, 0]  # f: .5
     weights[:4, 6] = [-0.0625, 0, -0.5, 0.25]  # g: -.3125
-    return data, LinearRanker(data.positives(), weights, np.ones(7, np.bool_))
+    return data, LinearRanker(data, weights, np.ones(7, np.bool_))
 
 
 def rows_of(explanations, item, kind="history"):
@@ -103,7 +103,7 @@ def test_the_sentence_names_them():
 def test_the_sentence_says_when_nothing_speaks_for_an_item():
     data = dataset([("u", "a")], items={"id": list("abc")})
     against = np.array([[0, -3, 0], [0, 0, 0], [0, 0, 0]], np.float32)
-    assert sentences(explain(data, LinearRanker(data.positives(), against, np.ones(3, np.bool_)))) == [
+    assert sentences(explain(data, LinearRanker(data, against, np.ones(3, np.bool_)))) == [
         "recommended although nothing in your history speaks for it",
         "recommended although nothing in your history speaks for it, despite 'a' (-3)",
     ]
@@ -146,9 +146,9 @@ def test_a_counterfactual_is_what_a_new_ranking_says(component):
     for user, item, text in told.select("user", "item", "counterfactual").iter_rows():
         before, after = text.split(" it would fall behind ")
         gone = [int(part.strip("'")) for part in before.removeprefix("without ").replace(" and ", ", ").split(", ")]
-        history = data.positives()[[user]].toarray()
-        history[0, gone] = 0
-        scores = ranker.scores_of(csr_array(history))[0]
+        left = ~((data.train.user == user) & np.isin(data.train.item, gone))
+        without = data.revise(train=data.train.take(left), held=data.held[left])
+        scores = ranker.scores_of(without)[user]
         assert scores[item] < scores[int(after.split("'")[1])]
 
 

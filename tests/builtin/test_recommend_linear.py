@@ -1,18 +1,19 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.sparse import csr_array
 
 from recprofile.builtin.recommend import Ease, ItemKnn
-from recprofile.builtin.recommend.ease import free_memory, inverse_in_place, inverse_on, refuse_unless_it_fits
-from recprofile.builtin.recommend.neighbours import largest
+from recprofile.builtin.recommend.gram import gram_matrix
+from recprofile.builtin.recommend.inverse import inverse_in_place, inverse_on, ridge_inverse
+from recprofile.builtin.recommend.memory import free_memory, refuse_unless_it_fits
+from recprofile.builtin.recommend.nearest import largest
 from recprofile.plugin import Inputs, RunError
 from recprofile.testing import RecommenderTests, checkerboard, context, dataset, toy
 
 
 class TestItemKnn(RecommenderTests):
     component = ItemKnn
-    examples = [{}, {"k": 1}, {"k": 2, "shrink": 10.0, "weighting": "none"}, {"weighting": "bm25"}]
+    examples = [{}, {"neighbours": 1}, {"neighbours": 2, "shrink": 10.0, "weighting": "none"}, {"weighting": "bm25"}]
 
 
 class TestEase(RecommenderTests):
@@ -51,7 +52,7 @@ class TestBoth:
     def test_a_new_user_with_the_same_history_gets_the_same_scores(self, component):
         data = toy()
         ranker = fit(component, data)
-        assert_allclose(ranker.scores_of(data.positives()), ranker.scores(np.arange(6, dtype=np.int32)))
+        assert_allclose(ranker.scores_of(data), ranker.scores(np.arange(6, dtype=np.int32)))
 
     def test_one_user_and_one_item_is_enough(self, component):
         ranker = fit(component, dataset([("u", "i")]))
@@ -67,7 +68,8 @@ class TestBoth:
         data = toy()
         ranker = fit(component, data)
         parts = ranker.evidence(np.array([1, 5], np.int32), np.array([3, 0], np.int32)).toarray()
-        of_i1_alone = ranker.scores_of(csr_array(np.eye(6, dtype=np.float32)[:1]))
+        only_i1 = data.revise(train=data.train.take(data.train.item == 0), held=data.held[data.train.item == 0])
+        of_i1_alone = ranker.scores_of(only_i1.keep(users=only_i1.positives().toarray()[:, 0] > 0))
         assert parts[0, 0] == pytest.approx(of_i1_alone[0, 3])
         assert parts[0, 3:].tolist() == [0, 0, 0]  # not in the history of u2
         assert parts[1].tolist() == [0] * 6  # u6 has no history
@@ -149,6 +151,26 @@ def test_both_ways_of_inverting_agree_with_numpy(monkeypatch):
     assert_allclose(inverse_on("cpu", gram.copy()), expected, atol=1e-4)
 
 
+def test_a_ridge_is_added_to_the_diagonal_and_the_matrix_left_as_it_is():
+    gram = np.array([[2, 1], [1, 2]], np.float32)
+    gram.setflags(write=False)
+    ridge = np.array([1, 2], np.float32)
+    for made in (ridge_inverse(gram, ridge, context()), inverse_on("cpu", gram, ridge)):
+        # (2 + 1) · (2 + 2) - 1 = 11
+        assert_allclose(made, np.array([[4, -1], [-1, 3]]) / 11, rtol=1e-6)
+    assert_allclose(ridge_inverse(gram, 1.0, context()), np.array([[3, -1], [-1, 3]]) / 8, rtol=1e-6)
+
+
+def test_the_gram_matrix_is_made_once_for_the_same_events_and_is_not_written_to():
+    data = checkerboard(6)
+    once = gram_matrix(data, context())
+    assert gram_matrix(data, context()) is once
+    assert_allclose(once, (data.positives().T @ data.positives()).toarray())
+    fit(Ease, data)
+    assert not once.flags.writeable
+    assert gram_matrix(data.revise(train=data.train), context()) is not once
+
+
 @pytest.mark.parametrize("inverse", [inverse_in_place, lambda matrix: inverse_on("cpu", matrix)])
 def test_a_matrix_without_an_inverse_is_refused(inverse):
     with pytest.raises(RunError, match="RP601 the item matrix has no inverse in float32"):
@@ -158,14 +180,15 @@ def test_a_matrix_without_an_inverse_is_refused(inverse):
 def test_ease_refuses_more_items_than_memory_holds():
     # 40,000² · 4 bytes · 2.5 = 16e9 bytes = 14.9 GiB
     with pytest.raises(RunError) as refused:
-        refuse_unless_it_fits(40_000, 8 * 2**30)
+        refuse_unless_it_fits("ease", 40_000, 8 * 2**30)
     assert str(refused.value) == (
         "RP604 'ease' on 40,000 items needs 14.9 GiB of memory, and 8.0 GiB are free\n"
         "     = a 'k-core' stage with a larger 'min_item' leaves fewer items\n"
         "     = 'item-knn' needs far less memory"
     )
-    refuse_unless_it_fits(40_000, 16 * 2**30)
-    refuse_unless_it_fits(40_000, None)
+    refuse_unless_it_fits("ease", 40_000, 16 * 2**30)
+    refuse_unless_it_fits("ease", 40_000, None)
+    refuse_unless_it_fits("slim", 40_000, 10 * 2**30, squares=1.5)
 
 
 def test_free_memory_is_known_here():

@@ -50,24 +50,31 @@ class Als(Encoder[AlsParams]):
         from recprofile.builtin.encode.als_sweep import factors
 
         p = self.params
-        matrix = data.matrix("train", positive_only=p.positive_only, binary=not p.weighted)
-        if p.weighted:
-            matrix = _checked(matrix)
+        matrix = counted(data, p)
         if matrix.nnz == 0:
             ctx.warn("als: no training event to learn from, so every vector is missing")
         users, items = factors(matrix, p, ctx)
         return Encoded(
             Embeddings("item", data.items.ids, items, np.bincount(matrix.indices, minlength=data.n_items) == 0),
             Embeddings("user", data.users.ids, users, np.diff(matrix.indptr) == 0),
-            FoldIn(_confidence(matrix, p.alpha), p.alpha, p.l2, p.nu, p.positive_only, p.weighted),
+            fold_in(matrix, p),
         )
 
 
-def _confidence(matrix: csr_array, alpha: float) -> csr_array:
-    """1 + alpha·weight of every entry."""
+def counted(data: Dataset, p: AlsParams) -> csr_array:
+    """The training events that count, by weight or 1 for each pair: (n_users, n_items) float32 CSR without zeros.
+
+    Raises DataError RP503 for a weight that is negative or missing.
+    """
+    matrix = data.matrix("train", positive_only=p.positive_only, binary=not p.weighted)
+    return _checked(matrix) if p.weighted else matrix
+
+
+def fold_in(matrix: csr_array, p: AlsParams) -> FoldIn:
+    """How user vectors follow from what counts, the item vectors being fixed."""
     confidence = matrix.copy()
-    confidence.data = 1 + np.float32(alpha) * confidence.data
-    return confidence
+    confidence.data = 1 + np.float32(p.alpha) * confidence.data
+    return FoldIn(confidence, p.alpha, p.l2, p.nu, p.positive_only, p.weighted)
 
 
 def _checked(matrix: csr_array) -> csr_array:

@@ -50,6 +50,18 @@ def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, 
     return users.cpu().numpy(), items.cpu().numpy()
 
 
+def user_vectors(matrix: csr_array, items: FloatArray, p: AlsParams, device: str) -> FloatArray:
+    """The vectors of users whose events `matrix` (n, n_items) holds, for given item vectors: (n, dim) float32.
+
+    What the last half-sweep of `factors` does, for any users; 0 without entries.
+    """
+    users = torch.zeros((matrix.shape[0], items.shape[1]), device=device)
+    batches = list(_batches(matrix, p, device))
+    progress = Context().progress(len(batches), "batches")
+    _solve(users, torch.tensor(items, device=device), batches, alpha=p.alpha, progress=progress)
+    return users.cpu().numpy()
+
+
 def _solve(side: torch.Tensor, other: torch.Tensor, batches: list[Batch], *, alpha: float, progress: Progress) -> None:
     """Set each row of `side` to the minimiser of the loss, the other side being fixed.
 

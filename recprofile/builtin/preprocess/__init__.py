@@ -1,6 +1,7 @@
-"""Preprocessors: what is dropped or merged (`events`) and what is filled or scaled (`values`)."""
+"""Preprocessors: what is dropped or merged (`events`), filled or scaled (`values`), or weighed (`propensity`)."""
 
 from recprofile.builtin.preprocess.events import Dedupe, DedupeParams, KCore, KCoreParams
+from recprofile.builtin.preprocess.propensity import Propensity, PropensityParams
 from recprofile.builtin.preprocess.values import Constant, Impute, ImputeParams, Scale, ScaleParams
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "ImputeParams",
     "KCore",
     "KCoreParams",
+    "Propensity",
+    "PropensityParams",
     "Scale",
     "ScaleParams",
 ]

@@ -1,8 +1,10 @@
-"""Rankers that score by history · W, with W items × items: item-knn and EASE make them."""
+"""Rankers that score by history · W, with W items × items: item-knn, EASE and their kin make them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,28 +21,37 @@ BLOCK = 1 << 24  # similarities held at once while fitting, 64 MiB in float32
 class LinearRanker(Ranker):
     """Scores by history · W.
 
-    `history` (n_users, n_items) CSR of positive pairs; `weights` (n_items, n_items) float32, dense or CSR, row: item of
-    the history, column: item scored; `learnt` bool (n_items,), False for items without a positive event, which are not
-    ranked (-inf).
+    `weights` (n_items, n_items) float32, dense or CSR, row: item of the history, column: item scored; `ranks` bool
+    (n_items,), False for items that it cannot rank (-inf); `history_of` gives the history that is scored, of all users
+    of a Dataset: (n_users, n_items) CSR.
     """
 
-    history: csr_array
+    data: Dataset
     weights: FloatArray | csr_array
-    learnt: BoolArray
+    ranks: BoolArray
+    history_of: Callable[[Dataset], csr_array] = Dataset.positives
+
+    @cached_property
+    def history(self) -> csr_array:
+        """The history of the users of the data, (n_users, n_items) CSR."""
+        return self.history_of(self.data)
 
     def scores(self, users: IntArray) -> FloatArray:
-        """(len(users), n_items) float32; -inf for items without a positive training event."""
-        return self.scores_of(self.history[users])
+        """(len(users), n_items) float32; -inf for items that it cannot rank."""
+        return self._scored(self.history[users])
 
-    def scores_of(self, history: csr_array) -> FloatArray:
-        """The same for any history, (m, n_items) CSR → (m, n_items) float32."""
+    def scores_of(self, people: Dataset) -> FloatArray:
+        """The same for the users of other data with the same items, (people.n_users, n_items) float32."""
+        return self._scored(self.history_of(people))
+
+    def _scored(self, history: csr_array) -> FloatArray:
         product = history.astype(np.float32) @ self.weights
         scores = np.asarray(product if isinstance(product, np.ndarray) else product.toarray(), np.float32)
-        scores[:, ~self.learnt] = -np.inf
+        scores[:, ~self.ranks] = -np.inf
         return scores
 
     def known_users(self) -> BoolArray:
-        """Users with a positive training event."""
+        """Users with a history."""
         known: BoolArray = np.diff(self.history.indptr) > 0
         return known
 
@@ -64,15 +75,20 @@ class LinearRanker(Ranker):
 
     @classmethod
     def of(cls, weights: FloatArray | csr_array, data: Dataset) -> LinearRanker:
-        """The Ranker with these weights on the data's positive events."""
-        return cls(data.positives(), weights, data.item_counts() > 0)
+        """The Ranker with these weights on the data's positive events, for the items that have some."""
+        return cls(data, weights, data.item_counts() > 0)
 
     @classmethod
     def unpack(cls, pack: Pack, data: Dataset) -> LinearRanker:
-        """The inverse of `pack`."""
-        from scipy.sparse import csr_array
+        """The inverse of `pack`, for a Ranker made by `of`."""
+        return cls.of(weights_in(pack, data.n_items), data)
 
-        a = pack.arrays
-        if "weights" in a:
-            return cls.of(a["weights"], data)
-        return cls.of(csr_array((a["data"], a["indices"], a["indptr"]), shape=(data.n_items, data.n_items)), data)
+
+def weights_in(pack: Pack, n_items: int) -> FloatArray | csr_array:
+    """The weights that a LinearRanker packed."""
+    from scipy.sparse import csr_array
+
+    a = pack.arrays
+    if "weights" in a:
+        return a["weights"]
+    return csr_array((a["data"], a["indices"], a["indptr"]), shape=(n_items, n_items))

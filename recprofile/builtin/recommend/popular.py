@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -22,9 +22,6 @@ from recprofile.plugin import (
     Ranker,
     Recommender,
 )
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 DAY = 86_400  # seconds
 
@@ -52,9 +49,9 @@ class PopularRanker(Ranker):
         """The counts, once per user: (len(users), n_items) float32."""
         return np.tile(self.counts, (len(users), 1))
 
-    def scores_of(self, history: csr_array) -> FloatArray:
-        """The counts, once per history: (m, n_items) float32."""
-        return np.tile(self.counts, (history.shape[0], 1))
+    def scores_of(self, people: Dataset) -> FloatArray:
+        """The counts, once per person: (people.n_users, n_items) float32."""
+        return np.tile(self.counts, (people.n_users, 1))
 
     def known_users(self) -> BoolArray:
         """All: the list needs no history."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from recprofile.errors import ArtifactError, DataError, Problem, RunError
 from recprofile.testing.data import context, emptied, same_pack, toy, without_values
 from recprofile.testing.fresh import run_in_fresh_process
 from recprofile.testing.given import MADE, Artifact, Given, apply
+from recprofile.testing.refitted import Refitted
 
 RANGES = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "const", "multipleOf"}
 
@@ -114,9 +116,12 @@ class ComponentTests:
         """Another process, another hash seed: the same bytes, and no CUDA where the device is the CPU."""
         # Through the same packing as on the way to the other process, so that both are given the very same.
         jobs = [(example, Given.unpack(self.given(example, self.data()).pack())) for example in self.examples]
-        fresh = run_in_fresh_process(self.component, jobs, self.context(), tmp_path / "fresh")
-        for (example, given), made in zip(jobs, fresh.packs, strict=True):
-            assert same_pack(apply(self.make(example), given, self.context()).pack(), made)
+        refitted = Refitted(self.context().refit)
+        ctx = replace(self.context(), refit=refitted.inputs)
+        here = [apply(self.make(example), given, ctx).pack() for example, given in jobs]
+        fresh = run_in_fresh_process(self.component, jobs, ctx, tmp_path / "fresh", refitted=refitted)
+        for mine, made in zip(here, fresh.packs, strict=True):
+            assert same_pack(mine, made)
         assert not fresh.used_cuda, "ctx.device is 'cpu', and the component used CUDA"
 
     def test_the_result_is_numpy_and_survives_the_disk(self, tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from recprofile.artifacts import Dataset, load_pack, save_pack
-from recprofile.components import Inputs, Ranker, Recommender
+from recprofile.components import Context, Inputs, Ranker, Recommender
 from recprofile.testing.data import fused
 from recprofile.testing.given import Given
 from recprofile.testing.kinds.base import ComponentTests
@@ -21,6 +22,10 @@ class RecommenderTests(ComponentTests):
     def inputs(self, data: Dataset) -> Inputs:
         """What earlier stages gave."""
         return Inputs(profiles=fused(data)) if self.make(self.examples[0]).needs_profiles else Inputs()
+
+    def context(self) -> Context:
+        """What the engine lends the component; `refit` gives its inputs, as `inputs` makes them."""
+        return replace(super().context(), refit=self.inputs)
 
     def given(self, example: Mapping[str, Any], data: Dataset) -> Given:
         """The data and what earlier stages gave."""
@@ -85,7 +90,7 @@ class RecommenderTests(ComponentTests):
             users = np.repeat(np.arange(data.n_users, dtype=np.int32), data.n_items)
             items = np.tile(np.arange(data.n_items, dtype=np.int32), data.n_users)
             try:
-                scores = ranker.scores_of(data.seen())
+                scores = ranker.scores_of(data)
             except NotImplementedError:
                 assert not component.ranks_new_users
             else:
@@ -93,6 +98,7 @@ class RecommenderTests(ComponentTests):
                 assert scores.shape == (data.n_users, data.n_items)
                 assert scores.dtype == np.float32
                 assert not np.isnan(scores).any()
+                self.check_new_users(component, ranker, data)
             try:
                 ratings = ranker.predict(users, items)
             except NotImplementedError:
@@ -102,6 +108,15 @@ class RecommenderTests(ComponentTests):
                 assert ratings.shape == users.shape
                 assert ratings.dtype == np.float32
                 assert np.isfinite(ratings).all()
+
+    def check_new_users(self, component: Recommender[Any], ranker: Ranker, data: Dataset) -> None:
+        """People with the events of training users get the scores of those, one at a time as well as together."""
+        known = np.flatnonzero(ranker.known_users())
+        alone = data.keep(users=np.arange(data.n_users) == known[0]) if len(known) else data
+        whole = ranker.scores(known.astype(np.int32))
+        if component.exact_for_new_users and len(known):
+            np.testing.assert_allclose(ranker.scores_of(data)[known], whole, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(ranker.scores_of(alone), whole[:1], rtol=1e-5, atol=1e-5)
 
     def test_evidence_adds_up_to_the_score(self) -> None:
         """Where a recommender gives evidence, history parts add up to its score, up to a constant per user."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from recprofile.artifacts import Dataset, Embeddings, Encoded, Interactions, Profiles
-from recprofile.components import Inputs, Updater
+from recprofile.components import Inputs, Preprocessor, Updater
 from recprofile.testing.data import fused, same_pack
 from recprofile.testing.given import Given, apply
 from recprofile.testing.kinds.base import ComponentTests
@@ -28,12 +28,25 @@ class PreprocessorTests(ComponentTests):
             assert set(made.items.ids.ids) <= set(data.items.ids.ids)
             assert made.has_time == data.has_time
 
+    def test_columns_that_are_new_are_those_that_it_says_it_adds(self) -> None:
+        """Else `validate` would call them missing where a later stage names them (`Preprocessor.adds`)."""
+        for example in self.examples:
+            data = self.data()
+            component, made = self.make(example), self.apply(example, data)
+            assert isinstance(component, Preprocessor)
+            assert isinstance(made, Dataset)
+            assert _columns(made) - _columns(data) <= component.adds()
+
     def test_a_second_time_is_possible(self) -> None:
         """What it gives is data that a preprocess stage takes."""
         for example in self.examples:
             once = self.apply(example, self.data())
             assert isinstance(once, Dataset)
             self.settled(example, once)
+
+
+def _columns(data: Dataset) -> frozenset[str]:
+    return frozenset((*data.items.columns, *data.users.columns, *data.train.context.columns))
 
 
 class EncoderTests(ComponentTests):

@@ -1,0 +1,177 @@
+"""Weights of a blend, chosen on the validation part, and whether they are worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import gcd
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recprofile.builtin.recommend.blend_units import unit_scores, user_blocks, weighted_mean
+from recprofile.plugin import BoolArray, Dataset, FloatArray, IntArray, Pack, Ranker, UserScores, judge
+
+Counts: TypeAlias = tuple[int, ...]
+Values: TypeAlias = NDArray[np.float64]
+
+STEPS = 12  # times that a ranker is added: weights are multiples of 1/12 or coarser
+FOLDS = 5  # of users: weights are judged on users that they were not chosen on
+KEPT_BYTES = 512 * 2**20  # scores kept while weights are tried
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Weights by ranker, summing to 1, and why: `gain` is the blend's mean over that of `best` alone.
+
+    `gain` and `error`, its standard error, are on users that the weights judged there were not chosen on; `blend` and
+    `single` are means of the metric over `users` users, `blend` as it was while the weights were chosen.
+    """
+
+    weights: Mapping[str, float]
+    best: str
+    users: int
+    blend: float
+    single: float
+    gain: float
+    error: float
+
+    @property
+    def blends(self) -> bool:
+        """Whether more than one ranker is heard."""
+        return len(self.weights) > 1
+
+
+@dataclass(frozen=True, eq=False)
+class KeptRanker(Ranker):
+    """Plays back scores of some users: `of` gives those of rows, `row` int64 (n_users,) the row of a user or -1."""
+
+    of: Callable[[NDArray[np.int64]], FloatArray]
+    row: NDArray[np.int64]
+    known: BoolArray
+
+    def scores(self, users: IntArray) -> FloatArray:
+        """The scores kept of these users."""
+        return self.of(self.row[users])
+
+    def known_users(self) -> BoolArray:
+        """Users whom any of the rankers knows."""
+        return self.known
+
+    def pack(self) -> Pack:
+        """Nothing: it lives while weights are tried."""
+        return Pack()
+
+
+class Trials:
+    """Blends of rankers, judged user by user on `data.test`; `rankers` have not learnt from that part.
+
+    At most `limit` users, drawn by `rng`, and fewer where their scores would take more than KEPT_BYTES.
+    """
+
+    def __init__(
+        self, rankers: Mapping[str, Ranker], data: Dataset, *, metric: str, limit: int, rng: np.random.Generator
+    ) -> None:
+        relevant = np.unique(data.test.user[data.test.positive])
+        limit = min(limit, max(1, KEPT_BYTES // (4 * max(1, len(rankers) * data.n_items))))
+        chosen: IntArray = relevant if len(relevant) <= limit else np.sort(rng.choice(relevant, limit, replace=False))
+        self._data = data.revise(test=data.test.take(np.isin(data.test.user, chosen)))
+        self._metric = metric
+        self._row = np.full(data.n_users, -1, np.int64)
+        self._row[chosen] = np.arange(len(chosen))
+        self._parts: list[tuple[FloatArray, BoolArray]] = []
+        self._known = np.zeros(data.n_users, np.bool_)
+        for ranker in rankers.values():
+            known = ranker.known_users()
+            units = [unit_scores(ranker, data, chosen[at], known) for at in user_blocks(chosen, data.n_items)]
+            nothing = np.zeros((0, data.n_items), np.float32)
+            z = np.concatenate([nothing, *(unit.z for unit in units)])
+            self._parts.append((z, np.concatenate([known[:0], *(unit.tells for unit in units)])))
+            self._known |= known
+        self._memo: dict[Counts, UserScores] = {}
+
+    def judged(self, counts: Counts) -> UserScores:
+        """The metric of the blend with these weights, of which only the ratios count; kept."""
+        divisor = gcd(*counts)
+        counts = tuple(n // divisor for n in counts)
+        if counts not in self._memo:
+            heard = [(z, tells, n) for (z, tells), n in zip(self._parts, counts, strict=True) if n]
+
+            def of(rows: NDArray[np.int64]) -> FloatArray:
+                return weighted_mean([(z[rows], tells[rows], float(n)) for z, tells, n in heard])
+
+            ranker = KeptRanker(of, self._row, self._known)
+            self._memo[counts] = judge(ranker, self._data, metric=self._metric)
+        return self._memo[counts]
+
+
+def choose(
+    rankers: Mapping[str, Ranker], data: Dataset, *, metric: str, limit: int, rng: np.random.Generator
+) -> Choice:
+    """The best single ranker, or the blend that beats it by more than a standard error on users not chosen on.
+
+    Weights come from forward selection with replacement: beginning with none, STEPS times the ranker is added once
+    more that helps the metric's mean most, and the best of all these sums is taken. So it is done on all users, and
+    for the verdict on all but a fold, judged there.
+    """
+    names = list(rankers)
+    trials = Trials(rankers, data, metric=metric, limit=limit, rng=rng)
+    alone = [_one(n, len(names)) for n in range(len(names))]
+    singles = [trials.judged(counts).mean for counts in alone]
+    best = int(np.argmax(singles))
+    single = trials.judged(alone[best])
+    n = len(single.values)
+    everyone = np.ones(n, np.bool_)
+    chosen = forward_selection(lambda counts: trials.judged(counts).values, len(names), everyone)
+
+    def chosen_on(users: BoolArray) -> Values:
+        return trials.judged(forward_selection(lambda counts: trials.judged(counts).values, len(names), users)).values
+
+    gain = UserScores(single.users, judged_elsewhere(chosen_on, single.values, rng)).minus(single)
+    kept = chosen if gain.mean > gain.error else alone[best]
+    weights = {name: count / sum(kept) for name, count in zip(names, kept, strict=True) if count}
+    return Choice(weights, names[best], n, trials.judged(chosen).mean, single.mean, gain.mean, gain.error)
+
+
+def judged_elsewhere(chosen_on: Callable[[BoolArray], Values], before: Values, rng: np.random.Generator) -> Values:
+    """What a choice gives each user when it is made on the others: FOLDS folds of users, dealt at random; (n,).
+
+    `chosen_on` gives the values of all users of what is chosen on some, bool (n,). Of fewer than two users nothing can
+    be learnt: what was `before` stays.
+    """
+    n = len(before)
+    if n < 2:
+        return before
+    fold = rng.permutation(n) % min(FOLDS, n)
+    found = np.zeros(n)
+    for k in range(min(FOLDS, n)):
+        found[fold == k] = chosen_on(fold != k)[fold == k]
+    return found
+
+
+def forward_selection(judged: Callable[[Counts], Values], size: int, users: BoolArray) -> Counts:
+    """How often each of `size` rankers is added in STEPS steps, cut where the mean over `users` is best.
+
+    Of equal steps the earlier ranker, and of equal sums the shorter one, is taken.
+
+    Source: Caruana et al. 2004, "Ensemble selection from libraries of models", section 2.1.
+    """
+    counts: Counts = (0,) * size
+    best, highest = _one(0, size), -np.inf
+    for _ in range(STEPS):
+        grown = [tuple(n + (at == r) for at, n in enumerate(counts)) for r in range(size)]
+        means = [_mean(judged(one), users) for one in grown]
+        counts = grown[int(np.argmax(means))]
+        if max(means) > highest + 1e-12:
+            best, highest = counts, max(means)
+    return best
+
+
+def _one(at: int, size: int) -> Counts:
+    return tuple(int(n == at) for n in range(size))
+
+
+def _mean(values: Values, users: BoolArray) -> float:
+    chosen: Sequence[float] | Values = values[users]
+    return float(np.mean(chosen)) if len(chosen) else 0.0
