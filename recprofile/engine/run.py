@@ -263,9 +263,7 @@ class _Engine:
         )
         self.work.graph = self.graph
 
-    def _context(
-        self, node: Node, told: list[str] | None = None, noted: dict[str, object] | None = None
-    ) -> Context:
+    def _context(self, node: Node, told: list[str] | None = None, noted: dict[str, object] | None = None) -> Context:
         last = 0.0
 
         def report(done: int, total: int, unit: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recprofile.plugin import BoolArray, FloatArray, IntArray, Table
+from recprofile.plugin import BoolArray, FloatArray, Table
 
 FAR = 5.0  # deviations from the mean beyond which a number counts as that far
 
@@ -67,7 +67,10 @@ class Attributes:
 
     def to_data(self) -> dict[str, Any]:
         """As plain values."""
-        return {"values": {k: list(v) for k, v in self.values.items()}, "spreads": {k: list(v) for k, v in self.spreads.items()}}
+        return {
+            "values": {k: list(v) for k, v in self.values.items()},
+            "spreads": {k: list(v) for k, v in self.spreads.items()},
+        }
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Attributes:

@@ -14,7 +14,15 @@ from recprofile.builtin.recommend.gradient.mlp import MlpParams
 from recprofile.builtin.recommend.gradient.mlp_net import Units, scores, start, units_of
 from recprofile.builtin.recommend.gradient.negatives import Pairs
 from recprofile.builtin.recommend.gradient.sampled_softmax import sampled_softmax
-from recprofile.builtin.recommend.gradient.tensors import Chance, Descent, Weights, on, pack_weights, to_numpy, unpack_weights
+from recprofile.builtin.recommend.gradient.tensors import (
+    Chance,
+    Descent,
+    Weights,
+    on,
+    pack_weights,
+    to_numpy,
+    unpack_weights,
+)
 from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, Inputs, IntArray, Pack, Profiles, Ranker
 
 PAIRS = 1 << 17  # that are scored at once: with 64 hidden numbers each, 32 MiB
@@ -39,9 +47,7 @@ class MlpLearner:
         if self._folds is None:  # made when they are needed: what ranks as `dot` needs none
             self._folds = tuple(folds(self._data, self._profiles, self._ctx, count=self._p.folds))
         batches = [
-            (fold, rows)
-            for fold in self._folds
-            for rows in self._chance.order(len(fold.user)).split(self._p.batch)
+            (fold, rows) for fold in self._folds for rows in self._chance.order(len(fold.user)).split(self._p.batch)
         ]
         total, many = 0.0, 0
         for at in self._chance.order(len(batches)).tolist() if len(self._warm) else ():

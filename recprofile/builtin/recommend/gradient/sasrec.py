@@ -32,7 +32,8 @@ class SasRecParams(TrainingParams):
         "1: the next event alone, as in the paper.",
     )
     exclude_seen: bool = Field(
-        True, description="While it learns, hold a state against no item that came before: for lists without seen items."
+        True,
+        description="While it learns, hold a state against no item that came before: for lists without seen items.",
     )
     negatives: int | None = Field(
         None,
@@ -54,7 +55,9 @@ class SasRecParams(TrainingParams):
     @model_validator(mode="after")
     def _heads_divide_dim(self) -> SasRecParams:
         if self.dim % self.heads:
-            raise refusal("RP205", f"'heads' is {self.heads}, and must divide 'dim', which is {self.dim}", value="heads")
+            raise refusal(
+                "RP205", f"'heads' is {self.heads}, and must divide 'dim', which is {self.dim}", value="heads"
+            )
         return self
 
 

@@ -13,7 +13,15 @@ from recprofile.builtin.recommend.gradient.content import content_of
 from recprofile.builtin.recommend.gradient.sasrec import SasRecParams
 from recprofile.builtin.recommend.gradient.sasrec_net import principal, start, states
 from recprofile.builtin.recommend.gradient.sequences import Int64Array, Sequences, batches, levels, padded
-from recprofile.builtin.recommend.gradient.tensors import Chance, Descent, Weights, on, pack_weights, to_numpy, unpack_weights
+from recprofile.builtin.recommend.gradient.tensors import (
+    Chance,
+    Descent,
+    Weights,
+    on,
+    pack_weights,
+    to_numpy,
+    unpack_weights,
+)
 from recprofile.builtin.recommend.gradient.vectors import VectorRanker
 from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, Inputs, IntArray, Pack
 
@@ -111,9 +119,7 @@ class SasRecRanker(VectorRanker):
     def _sequences(self, people: Dataset) -> Sequences:
         edges = None if self.edges is None else self.edges.tolist()
         key = f"sequences/{self.p.positive_only}/{edges}"
-        return people.memo(
-            key, lambda: Sequences.of(people, positive_only=self.p.positive_only, edges=self.edges)
-        )
+        return people.memo(key, lambda: Sequences.of(people, positive_only=self.p.positive_only, edges=self.edges))
 
     def known_users(self) -> BoolArray:
         """Users with an event that it reads."""

@@ -58,7 +58,9 @@ def chosen_epochs(
     where there is no validation part, or no user to judge by.
     """
     if len(data.valid) == 0:
-        ctx.warn(f"{ctx.stage}: the split left no validation part to choose the number of epochs by: {default} are made")
+        ctx.warn(
+            f"{ctx.stage}: the split left no validation part to choose the number of epochs by: {default} are made"
+        )
         return default
     fit = data.for_tuning()
     learner = make(fit, ctx.refit(fit))
@@ -73,7 +75,9 @@ def chosen_epochs(
             continue
         found = judge(learner.ranker(), fit)
         if len(found.users) == 0:
-            ctx.warn(f"{ctx.stage}: no validation event can be judged to choose the number of epochs: {default} are made")
+            ctx.warn(
+                f"{ctx.stage}: no validation event can be judged to choose the number of epochs: {default} are made"
+            )
             return default
         if best is None or found.mean > best.mean:
             best, chosen, worse = found, n, 0
@@ -97,5 +101,8 @@ def pass_over(learner: Learner, epoch: int, ctx: Context) -> None:
     """One epoch; raises RunError RP601 when its loss is no finite number."""
     loss = learner.epoch()
     if not math.isfinite(loss):
-        helps = ("a smaller 'learning_rate' helps", "so does bringing very large numbers that it reads to a common scale")
+        helps = (
+            "a smaller 'learning_rate' helps",
+            "so does bringing very large numbers that it reads to a common scale",
+        )
         raise RunError.of("RP601", f"the loss of '{ctx.stage}' is {loss} after epoch {epoch}", help=helps)

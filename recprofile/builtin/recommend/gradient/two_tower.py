@@ -14,7 +14,9 @@ DEFAULT_EPOCHS = 30  # where there is no validation part to choose by
 class TwoTowerParams(TrainingParams, HistoryParams):
     dim: int = Field(64, ge=1, le=1024, description="Dimensions of the vectors that both towers end in.")
     hidden: int = Field(128, ge=0, le=8192, description="Width of each tower's hidden layer; 0: none.")
-    columns: UserColumns = Field((), description="User columns that the user tower reads beside history, text or numbers.")
+    columns: UserColumns = Field(
+        (), description="User columns that the user tower reads beside history, text or numbers."
+    )
     held_out: float = Field(
         0.3, gt=0, lt=1, description="Share of a user's positive events that a step hides, and learns to foretell."
     )

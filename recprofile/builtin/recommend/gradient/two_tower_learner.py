@@ -15,7 +15,15 @@ from recprofile.builtin.recommend.gradient.attributes import Attributes
 from recprofile.builtin.recommend.gradient.content import content_of
 from recprofile.builtin.recommend.gradient.negatives import Pairs
 from recprofile.builtin.recommend.gradient.sampled_softmax import sampled_softmax
-from recprofile.builtin.recommend.gradient.tensors import Chance, Descent, Weights, on, pack_weights, to_numpy, unpack_weights
+from recprofile.builtin.recommend.gradient.tensors import (
+    Chance,
+    Descent,
+    Weights,
+    on,
+    pack_weights,
+    to_numpy,
+    unpack_weights,
+)
 from recprofile.builtin.recommend.gradient.two_tower import TwoTowerParams
 from recprofile.builtin.recommend.gradient.vectors import VectorRanker
 from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, Inputs, IntArray, Pack
@@ -117,7 +125,9 @@ class TwoTowerRanker(VectorRanker):
 
     def _columns(self, people: Dataset) -> tuple[IntArray, FloatArray]:
         known = self.attributes
-        return people.memo(f"two-tower/{known.to_data()}", lambda: (known.codes(people.users), known.numbers(people.users)))
+        return people.memo(
+            f"two-tower/{known.to_data()}", lambda: (known.codes(people.users), known.numbers(people.users))
+        )
 
     def known_users(self) -> BoolArray:
         """Users with a history, or with something in their columns."""
