@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"fairlearn", "huggingface_hub", "pandas", "sklearn", "surprise", "tokenizers", "torch", "transformers"}
+HEAVY = {
+    "fairlearn", "huggingface_hub", "lightgbm", "pandas", "sklearn", "surprise", "tokenizers", "torch", "transformers"
+}  # fmt: skip
 EXAMPLE = ROOT / "plugins" / "example-acme"  # the manual's: not in the extra `all`
 PLUGINS = {path.name.removeprefix("recprofile-"): path for path in ROOT.glob("plugins/recprofile-*")}
 

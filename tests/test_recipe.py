@@ -342,7 +342,7 @@ stages:
         "   2 | sed: 3\n"
         "     | ^^^\n"
         "     = did you mean 'seed'?\n"
-        "     = known: recipe, name, seed, device, engine, out, plugins, data, stages, list, evaluate, publish, track\n"
+        "     = known: recipe, name, seed, device, engine, out, plugins, data, stages, list, evaluate, tune, publish, track\n"
         "r.yaml:4:3: RP201 unknown key 'interactons'\n"
         "   4 |   interactons: ratings.csv\n"
         "     |   ^^^^^^^^^^^\n"

@@ -27,7 +27,17 @@ from recprofile.report import build_report, item_names, render_report
 from recprofile.runs import write_json, write_run
 from recprofile.source import dump_yaml
 
-LIBRARIES = ("numpy", "polars", "scipy", "torch", "transformers", "scikit-surprise", "fairlearn", "pydantic")
+LIBRARIES = (
+    "numpy",
+    "polars",
+    "scipy",
+    "torch",
+    "transformers",
+    "scikit-surprise",
+    "fairlearn",
+    "lightgbm",
+    "pydantic",
+)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Recipe + registry → Plan: names pinned, parameters filled, inputs wired; every problem found in one go.
 
 `stages` is what a Plan is made of, `demands` what its stages ask of tables, `wiring` finds each stage's inputs,
-`surroundings` judges what stands beside the stages, `marks` what parameters promise, `tuning` says which of them are searched, `make` puts a Plan together.
+`surroundings` judges what stands beside the stages, `marks` what parameters promise, `tuning` says which of them are
+searched, `make` puts a Plan together.
 """
 
 from recprofile.plan.demands import column_problems, group_problems, named_columns, time_problems

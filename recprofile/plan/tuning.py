@@ -55,7 +55,7 @@ def knobs_of(plan: Plan) -> tuple[Knob, ...]:
     ranges = plan.recipe.tune.ranges if plan.recipe.tune else {}
     stages = {stage.id: stage for stage in plan.stages}
     if ranges:
-        ids = {stage.id: stage.loc[1] for stage in plan.stages if stage.loc}
+        ids = {stage.id: int(stage.loc[1]) for stage in plan.stages if stage.loc}
         at_index = {index: id for id, index in ids.items()}
         knobs = []
         for path, span in ranges.items():
@@ -119,7 +119,7 @@ def tuning_problems(
         stage = next((one for one in stages if one.loc == ("stages", index)), None)
         if stage is None:  # wrong itself, which is said
             continue
-        loc = (index, *rest)
+        loc: Loc = (index, *rest)
         wrong = _misplaced(stage, stages, at, whole=whole)
         if loc in used:
             wrong = [Problem("RP205", f"{quoted(path)} and {quoted(used[loc])} are one parameter", at)]
@@ -134,8 +134,10 @@ def _metric_problems(metric: object, source: Source) -> Iterator[Problem]:
         return
     if (wrong := metric_problem(metric)) is not None:
         yield Problem(wrong.code, wrong.message, at, wrong.help)
-    elif "@" in metric and not isinstance(METRICS.get(metric.partition("@")[0]), PerUserMetric):
-        known = [f"{name}@10" for name, one in METRICS.items() if isinstance(one, PerUserMetric)]
+        return
+    per_user = [n for n, one in METRICS.items() if isinstance(one, PerUserMetric) and not one.needs_vectors]
+    if "@" in metric and metric.partition("@")[0] not in per_user:
+        known = [f"{name}@10" for name in per_user]
         message = f"{quoted(metric)} is not defined for each user, so that trials cannot be compared by it"
         yield Problem("RP204", message, at, (f"metrics that are: {', '.join(known)}",))
 

@@ -47,7 +47,7 @@ def move(connection: sa.Connection, base: Base, stages: Stages, names: Sequence[
     stored = load_profiles(connection, base, [people.keys[name] for name in who])
     every, usable = small_data(base, who, people.log)
     every = preprocessed(every, stages.preprocessors)
-    rebuilt = rebuild(base, stages.fuser, every, stages.context(stages.fuse or update))
+    rebuilt = rebuild(base, stages.fuser, every, stages.context(stages.fuse or update), stored=stored.vectors)
     before = stored_as(rebuilt, base, stored.vectors, stored.known, state=stored.state)
     new = usable.filter(pl.col("event_id").is_in(events["event_id"].implode()))
     here = np.arange(every.n_users) < len(who)

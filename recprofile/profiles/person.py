@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from recprofile.artifacts import Dataset, Profiles
+from recprofile.artifacts import Dataset, FloatArray, Profiles
 from recprofile.components import Context, Fuser, Preprocessor
 from recprofile.errors import RunError, did_you_mean, quoted
 from recprofile.profiles.base import Base
@@ -92,7 +92,7 @@ def person(
     published = next(v for v in all_versions(connection, recipe) if v.id == base_id)
     people = load_people(connection, recipe, [user], until=until)
     stored = load_profiles(connection, base, [row.id], until=until)
-    data, rebuilt = _rebuilt(base, registry, user, people.log)
+    data, rebuilt = _rebuilt(base, registry, user, people.log, stored.vectors)
     profile = stored_as(rebuilt, base, stored.vectors, stored.known)
     return Person(outside(row), base, published, mine[-1] if mine else None, people.log, data, profile)
 
@@ -117,17 +117,19 @@ def somebody(connection: sa.Connection, store: Store, registry: Registry, recipe
 def of_training(registry: Registry, who: Person) -> Person:
     """The same person among the items of the run alone, without those that came later."""
     base = who.base.original()
-    data, rebuilt = _rebuilt(base, registry, who.data.users.ids.ids[0], who.log)
+    data, rebuilt = _rebuilt(base, registry, who.data.users.ids.ids[0], who.log, who.profile.user_vectors)
     profile = stored_as(rebuilt, base, who.profile.user_vectors, who.profile.known)
     return replace(who, base=base, data=data, profile=profile)
 
 
-def _rebuilt(base: Base, registry: Registry, user: str, log: pl.DataFrame) -> tuple[Dataset, Profiles]:
+def _rebuilt(
+    base: Base, registry: Registry, user: str, log: pl.DataFrame, stored: FloatArray | None = None
+) -> tuple[Dataset, Profiles]:
     data, _ = small_data(base, pl.Series("user", [user]), log)
     before = [component_of(said, "preprocess", registry) for said in base.facts["preprocess"]]
     data = preprocessed(data, [one for one in before if isinstance(one, Preprocessor)])
     fuse = base.facts["fuse"]
     fuser = component_of(fuse, "fuse", registry) if fuse else None
     assert fuser is None or isinstance(fuser, Fuser)
-    rebuilt = rebuild(base, fuser, data, Context())
+    rebuilt = rebuild(base, fuser, data, Context(), stored=stored)
     return data, rebuilt if fuser else replace(rebuilt, known=np.asarray(rebuilt.known))

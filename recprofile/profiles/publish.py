@@ -181,9 +181,9 @@ def _parity(base: Base, stages: Stages, made: Profiles, log: pl.DataFrame) -> Pa
     names = ids.gather(rows)
     order = names.sort()
     data, _ = small_data(base, order, log.filter(pl.col("user").is_in(names.implode())))
-    rebuilt = rebuild(base, stages.fuser, data, stages.context(stages.fuse))
     at = made.users.codes(order) if made.users.ids.dtype == pl.String else made.users.codes(order.cast(pl.Int64))
-    return parity(base, made.user_vectors[at], rebuilt)
+    stored = made.user_vectors[at]
+    return parity(base, stored, rebuild(base, stages.fuser, data, stages.context(stages.fuse), stored=stored))
 
 
 def _carry_items(connection: sa.Connection, base: Base, stages: Stages, last: Version | None) -> Base:

@@ -39,19 +39,22 @@ class Parity:
         return {"users": self.users, "largest": self.largest, "blocks": dict(self.blocks)}
 
 
-def rebuild(base: Base, fuser: Fuser[Any] | None, data: Dataset, ctx: Context) -> Profiles:
+def rebuild(
+    base: Base, fuser: Fuser[Any] | None, data: Dataset, ctx: Context, *, stored: FloatArray | None = None
+) -> Profiles:
     """Profiles of the users of `data`, the last one (who stands for the others) left out.
 
-    A block that follows from no history is zero: its users' vectors came from elsewhere. `item_vectors` are those that
-    the fuse stage gives now, at the scale of the publication; they equal the base's, and hold those of new items.
+    A block that follows from no history is zero: its users' vectors came from elsewhere, and `stored`, the users'
+    vectors as they are, says who has any. `item_vectors` are those that the fuse stage gives now, at the scale of the
+    publication; they equal the base's, and hold those of new items.
     """
     if fuser is None:
         return history_only(data)
     here = np.ones(data.n_users, np.bool_)
     here[-1] = False
     alone = _without_rest(data)
-    encoded = {name: _encoded(base, name, data, alone) for name in base.facts["sides"]}
-    fused = fuser.fuse(encoded, data, ctx)
+    encoded = {name: _encoded(base, name, data, alone, stored) for name in base.facts["sides"]}
+    fused = fuser.again(base.learnt, encoded, data, ctx) if base.learnt else fuser.fuse(encoded, data, ctx)
     users, items = fused.user_vectors.copy(), fused.item_vectors.copy()
     blocks: list[Block] = []
     history = None if fused.history is None else fused.history[: data.n_users - 1].tocsr()
@@ -66,7 +69,9 @@ def rebuild(base: Base, fuser: Fuser[Any] | None, data: Dataset, ctx: Context) -
         model = new.fold_in
         if model is not None:
             model = replace(model, confidence=model.confidence[: data.n_users - 1].tocsr())
-        blocks.append(Block(new.name, new.start, new.stop, old["weight"], pool, model, old["scale"], unit=old["unit"]))
+        blocks.append(
+            replace(new, weight=old["weight"], pool=pool, fold_in=model, scale=old["scale"], unit=old["unit"])
+        )
     time = alone.train.time
     return Profiles(
         data.users.ids.keep(here),
@@ -77,6 +82,7 @@ def rebuild(base: Base, fuser: Fuser[Any] | None, data: Dataset, ctx: Context) -
         np.asarray(users[here].any(axis=1)),
         history,
         asof=int(time.max()) if time is not None and len(time) else None,
+        block_weights=None if fused.block_weights is None else fused.block_weights[here],
     )
 
 
@@ -112,17 +118,19 @@ def _without_rest(data: Dataset) -> Dataset:
     )
 
 
-def _encoded(base: Base, name: str, data: Dataset, alone: Dataset) -> Encoded:
+def _encoded(base: Base, name: str, data: Dataset, alone: Dataset, stored: FloatArray | None) -> Encoded:
     """What an encode stage gave: items as they were, users as their model has them for the history in `alone`."""
     dim, of_items, of_users = base.facts["sides"][name]
     items = item_side(base, name, data.items.ids) if of_items else None
     if not of_users:
         return Encoded(items)
-    blocks = {block["name"] for block in base.facts["blocks"]}
-    model = base.model(name) if name in blocks else None
+    block = next((block for block in base.facts["blocks"] if block["name"] == name), None)
+    model = base.model(name) if block is not None else None
     n = data.n_users
     if model is None or items is None:
         vectors, missing = np.zeros((n, dim), np.float32), np.ones(n, np.bool_)
+        if block is not None and stored is not None:
+            missing[: len(stored)] = ~stored[:, block["start"] : block["stop"]].any(axis=1)
         return Encoded(items, Embeddings("user", data.users.ids, vectors, missing))
     model = model.of(alone)
     missing = np.diff(model.confidence.indptr) == 0

@@ -10,7 +10,6 @@ from recprofile.recipe.blocks import parse_metric
 from recprofile.shape import Model, refusal
 
 DEFAULT_TRIALS = 50
-Number = int | float
 Choice = bool | int | float | str | None
 
 
@@ -27,8 +26,8 @@ def _metric_of_lists(text: str) -> str:
 class Range(Model):
     """What a parameter may be: numbers from `low` to `high`, or one of `values`."""
 
-    low: Number | None = Field(None, description="The least value that is tried.")
-    high: Number | None = Field(None, description="The greatest value that is tried.")
+    low: float | None = Field(None, description="The least value that is tried.")
+    high: float | None = Field(None, description="The greatest value that is tried.")
     log: bool = Field(False, description="Whether ratios count, not differences: for what spans powers of ten.")
     values: Annotated[tuple[Choice, ...], Field(min_length=1, max_length=1000)] | None = Field(
         None, description="The values that are tried, in place of 'low' and 'high'; from 1 to 1000."
@@ -49,9 +48,9 @@ class Range(Model):
             lacking = next(name for name, value in bounds.items() if value is None)
             raise refusal("RP202", f"'{lacking}' is missing from the range", key=given[0])
         if not self.low < self.high:
-            raise refusal("RP204", f"'high' is {self.high}, and must be more than 'low'", value="high")
+            raise refusal("RP204", f"'high' is {self.high:g}, and must be more than 'low'", value="high")
         if self.log and self.low <= 0:
-            raise refusal("RP204", f"'low' is {self.low}, and must be more than 0 with 'log'", value="low")
+            raise refusal("RP204", f"'low' is {self.low:g}, and must be more than 0 with 'log'", value="low")
         return self
 
 

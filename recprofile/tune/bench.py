@@ -22,6 +22,7 @@ from recprofile.engine.work import Work
 from recprofile.errors import DataError, Problem
 from recprofile.evaluate import UserScores, judge
 from recprofile.plan import Knob, Plan
+from recprofile.plan.tuning import line_of
 from recprofile.registry import BUILTIN, Registry
 from recprofile.tune.folds import Fold, blind, folds_of
 
@@ -44,12 +45,15 @@ class Bench:
             name == knob.loc[3] for knob in knobs for stage in plan.stages if stage.id == knob.stage
             for name, _, _ in stage.marked(IsAsset)
         )  # fmt: skip
+        self.knobs = tuple(knobs)
+        self.line = line_of(plan.stages)
         self.changed = _downstream(plan, {knob.stage for knob in knobs})
         self.fixed: dict[str, Any] = {}
         self.recent: OrderedDict[str, Any] = OrderedDict()
         self.lock = Lock()
         self.data = self._data()
         check_demands(plan, self.data)
+        self.tables = [self.files[axis].fingerprint for axis in ("users", "items") if axis in self.files]
 
     def folds(self, count: int | None) -> tuple[Fold, ...]:
         """The validation parts of the data; see `folds_of`. Errors point at the recipe's split."""

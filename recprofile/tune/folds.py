@@ -23,13 +23,14 @@ WHOLE_FOLDS = 3  # where items or users are held out as wholes: few of them deci
 class Fold:
     """Data whose `test` is a validation part and whose `train` lacks it, and the items that may be listed.
 
-    `data.valid` is what the split's rule holds out once more, for components that tune themselves; `digest` stands
-    for all of it in cache keys.
+    `data.valid` is what the split's rule holds out once more, for components that tune themselves. `digest` stands for
+    all that is learnt from, `judged` for what it is judged by.
     """
 
     data: Dataset
     candidates: BoolArray | None
     digest: str
+    judged: str
 
 
 def folds_of(
@@ -46,37 +47,40 @@ def folds_of(
     Raises DataError RP507 when there is no validation part, or not as many as asked for.
     """
     first = data.for_tuning()
-    whole = _whole(first)
+    whole = _whole(split, first)
     rule = _rule(split, data, first, whole)
     wanted = count or (WHOLE_FOLDS if whole else 1)
     parts = [first]
     while len(parts) < wanted:
-        n = len(parts)
+        n, train = len(parts), data.train
         if whole is not None:
             held = _units(data, first, whole, n, seed)
         elif isinstance(rule, RandomSplit) or (isinstance(rule, LeaveOneOutSplit) and not data.has_time):
-            held = _cut(rule, data.train, stage_seed(seed, f"fold/{n}"))
+            held = _cut(rule, train, stage_seed(seed, f"fold/{n}"))
         else:
-            held = _cut(rule, parts[-1].train, seed)
-        train = data.train if len(held) == len(data.train) else parts[-1].train
+            train = parts[-1].train
+            held = _cut(rule, train, seed)
         if not held.any() or held.all():
             raise DataError.of("RP507", f"the training data allow {n} of {wanted} folds", help=("ask for fewer folds",))
-        parts.append(first.revise(train=train.take(~held), test=train.take(held)))
-    return tuple(_fold(part, rule, seed, spec, listed) for part in parts)
+        fit = train.take(~held)
+        parts.append(first.revise(train=fit, test=train.take(held), held=np.zeros(len(fit), np.bool_)))
+    listed = None if whole == "item" else listed
+    only_new = spec == "cold" or (whole == "item" and spec != "all")
+    return tuple(_fold(part, rule, seed, listed, only_new=only_new) for part in parts)
 
 
-def _fold(data: Dataset, rule: Split, seed: int, spec: str, listed: BoolArray | None) -> Fold:
+def _fold(data: Dataset, rule: Split, seed: int, listed: BoolArray | None, *, only_new: bool) -> Fold:
     held = _cut(rule, data.train, stage_seed(seed, "inner fold"))
     held &= not held.all()
     inner = data.revise(held=held, valid=data.train.take(held))
-    candidates = None if spec == "all" else listed
-    if spec == "cold" or (listed is not None and _whole(data) == "item"):
-        candidates = _new_items(data)
+    candidates = _new_items(data) if only_new else listed
     if candidates is not None and not candidates.any():
         helps = ("'candidates: cold' goes with 'split: {by: item-cold}'",)
         raise DataError.of("RP505", "no item of the validation part may be listed", help=helps)
     digest = sha256(digest_of(inner).encode() + np.packbits(held).tobytes()).hexdigest()
-    return Fold(inner, candidates, digest)
+    may = b"" if candidates is None else np.packbits(candidates).tobytes()
+    judged = sha256(digest_of(data.revise(train=data.test, held=np.zeros(len(data.test), np.bool_))).encode() + may)
+    return Fold(inner, candidates, digest, judged.hexdigest())
 
 
 def _new_items(data: Dataset) -> BoolArray:
@@ -86,8 +90,10 @@ def _new_items(data: Dataset) -> BoolArray:
     return mask & data.cold_items()
 
 
-def _whole(data: Dataset) -> str | None:
-    """'item' or 'user' where all of those in the part that is judged by are new there; None elsewhere."""
+def _whole(split: Split | None, data: Dataset) -> str | None:
+    """'item' or 'user' where the split holds those out as wholes; of files, where all that they validate by are new."""
+    if not isinstance(split, FileSplit):
+        return "item" if isinstance(split, ItemColdSplit) else "user" if isinstance(split, UserColdSplit) else None
     if data.cold_items()[data.test.item].all():
         return "item"
     return "user" if data.cold_users()[data.test.user].all() else None

@@ -7,7 +7,18 @@ from typing import get_args
 
 from recprofile.cli.look import GIVES
 from recprofile.components import KINDS
-from recprofile.recipe import DataBlock, Evaluate, InteractionsSource, ListBlock, Recipe, Split, Stage, TableSource
+from recprofile.recipe import (
+    DataBlock,
+    Evaluate,
+    InteractionsSource,
+    ListBlock,
+    Range,
+    Recipe,
+    Split,
+    Stage,
+    TableSource,
+    Tune,
+)
 from scripts.docs.marked import escaped, parameters, prose, table
 
 SPLITS = get_args(get_args(Split)[0])
@@ -19,6 +30,8 @@ SECTIONS = {
     "stages": Stage,
     "list": ListBlock,
     "evaluate": Evaluate,
+    "tune": Tune,
+    "ranges": Range,
 }
 ANCHORS = {model.__name__: key for key, model in SECTIONS.items()} | {split.__name__: "split" for split in SPLITS}
 

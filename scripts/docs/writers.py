@@ -21,6 +21,8 @@ WRITERS: Mapping[str, Callable[[], str]] = {
     "recipe-split": language.splits,
     "recipe-stage": language.stage,
     "recipe-verbs": language.verbs,
+    "recipe-tune": lambda: language.block("tune"),
+    "recipe-ranges": lambda: language.block("ranges"),
     "recipe-list": lambda: language.block("list"),
     "recipe-evaluate": lambda: language.block("evaluate"),
 }

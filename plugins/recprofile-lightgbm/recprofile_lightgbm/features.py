@@ -100,7 +100,7 @@ class Features:
         return Views(tuple(z for z, _ in found), tuple(told for _, told in found))
 
     def candidates(self, views: Views, seen: csr_array, activity: FloatArray, users: IntArray | None) -> Candidates:
-        """The candidates of a block of users, with what they have `seen` (n, n_items), `activity` (n,) and `users` codes."""
+        """The candidates of a block of users: what they have `seen` (n, n_items), their `activity` (n,) and codes."""
         unseen = np.ones(views.z[0].shape, np.bool_)
         unseen[np.repeat(np.arange(len(unseen)), np.diff(seen.indptr)), seen.indices] = False
         chosen = np.zeros(unseen.shape, np.bool_)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from recprofile.plugin import Context, DataError, Dataset, Embeddings, Encoded, Encoder, Field, FoldIn, Params
+from recprofile.plugin import Context, DataError, Dataset, Embeddings, Encoded, Encoder, Field, FoldIn, Params, Tunable
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
 class AlsParams(Params):
-    dim: int = Field(64, ge=1, le=1024, description="Dimensions of the vectors.")
+    dim: Annotated[int, Tunable(16, 256, log=True)] = Field(64, ge=1, le=1024, description="Dimensions of the vectors.")
     epochs: int = Field(15, ge=1, le=1000, description="Sweeps over users and items.")
-    alpha: float = Field(
+    alpha: Annotated[float, Tunable(0.5, 50, log=True)] = Field(
         4.0, gt=0, description="How much more an event counts than a pair without one: confidence is 1 + alpha·weight."
     )
-    l2: float = Field(0.02, gt=0, description="Regularisation, before it is scaled by frequency.")
+    l2: Annotated[float, Tunable(0.001, 1, log=True)] = Field(
+        0.02, gt=0, description="Regularisation, before it is scaled by frequency."
+    )
     nu: float = Field(
         1.0,
         ge=0,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from recprofile.builtin.recommend.gram import gram_matrix
 from recprofile.builtin.recommend.inverse import ridge_inverse
 from recprofile.builtin.recommend.linear import LinearRanker
 from recprofile.builtin.recommend.memory import free_memory, refuse_unless_it_fits
-from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Params, Ranker, Recommender
+from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Params, Ranker, Recommender, Tunable
 
 
 class EaseParams(Params):
     # On MovieLens-100K 400 is the best of 50 … 1000 on the validation part of a random split (NDCG@10 .244), and within
     # .001 of the best on one by time.
-    l2: float = Field(400.0, gt=0, le=1e9, description="Weight of the squared norm of B, in positive events.")
+    l2: Annotated[float, Tunable(10, 10_000, log=True)] = Field(
+        400.0, gt=0, le=1e9, description="Weight of the squared norm of B, in positive events."
+    )
 
 
 class Ease(Recommender[EaseParams]):

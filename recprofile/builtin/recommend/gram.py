@@ -19,8 +19,8 @@ def gram_matrix(data: Dataset, ctx: Context) -> FloatArray:
         n = x.shape[1]
         by_item = x.T.tocsr()
         out = np.empty((n, n), np.float32)
-        # Block by block, so that only the result is large: a sparse one would take three times that.
-        step = max(1, linear.BLOCK // max(n, 1))
+        # Block by block, so that only the result is large: a block takes three times its size on the way.
+        step = max(1, linear.BLOCK // 4 // max(n, 1))
         progress = ctx.progress(n, "items")
         for a in range(0, n, step):
             out[a : a + step] = (by_item[a : a + step] @ x).toarray()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.builtin.lengths import unit_rows
+from recprofile.builtin.lengths import row_lengths, unit_rows
 from recprofile.builtin.recommend.gram import gram_matrix
 from recprofile.builtin.recommend.inverse import ridge_inverse
 from recprofile.builtin.recommend.linear import LinearRanker, weights_in
@@ -86,18 +86,20 @@ class L3ae(Recommender[L3aeParams]):
         refuse_unless_it_fits(self.name, n, free_memory(), squares=5)
         warm, cold = np.flatnonzero(data.item_counts() > 0), np.flatnonzero(data.item_counts() == 0)
         told = _foretold(vectors, warm, cold, p, ctx)
-        weights = np.zeros((n, n), np.float32)
         gram = gram_matrix(data, ctx)
-        if len(cold):
-            gram = gram[np.ix_(warm, warm)]
-        inverse = ridge_inverse(gram, p.l2 + p.prior, ctx)
+        inverse = ridge_inverse(gram[np.ix_(warm, warm)] if len(cold) else gram, p.l2 + p.prior, ctx)
         drawn = inverse @ told
-        own = np.arange(len(warm))
-        fitted = np.float32(p.prior) * drawn[:, : len(warm)]
-        fitted -= inverse * ((1 + fitted[own, own]) / inverse[own, own])
-        fitted[own, own] = 0
-        weights[np.ix_(warm, warm)] = fitted
-        weights[np.ix_(warm, cold)] = told[:, len(warm) :] - np.float32(p.l2) * drawn[:, len(warm) :]
+        # In place from here on, for each of these matrices is as large as the catalogue squared.
+        fitted, foretold = drawn[:, : len(warm)], drawn[:, len(warm) :]
+        fitted *= np.float32(p.prior)
+        inverse *= (1 + fitted.diagonal()) / inverse.diagonal()
+        fitted -= inverse
+        np.fill_diagonal(fitted, 0)
+        foretold *= np.float32(-p.l2)
+        foretold += told[:, len(warm) :]
+        del inverse, told
+        weights = np.zeros((n, n), np.float32)
+        weights[np.ix_(warm, np.concatenate([warm, cold]))] = drawn
         return _ranker(weights, data)
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
@@ -140,17 +142,20 @@ def _foretold(vectors: FloatArray, warm: Codes, cold: Codes, p: L3aeParams, ctx:
     """S, (len(warm), n_items) float32: columns of items with events, then of those without; its own diagonal is 0."""
     order = np.concatenate([warm, cold])
     kernel = vectors[warm] @ vectors[order].T
-    if p.kernel == "rbf":
-        length = np.einsum("nd,nd->n", vectors, vectors)
-        apart = length[warm, None] + length[order] - 2 * kernel
-        mean = float(apart[:, : len(warm)].mean(dtype=np.float64)) if len(warm) else 0.0
-        kernel = np.exp(apart / np.float32(-max(mean, 1e-12)))
-        blank = ~vectors.any(axis=1)
+    if p.kernel == "rbf":  # in place: each such matrix is as large as the catalogue squared
+        length = row_lengths(vectors) ** 2
+        kernel *= np.float32(-2)
+        kernel += length[warm, None]
+        kernel += length[order]
+        mean = float(kernel[:, : len(warm)].mean(dtype=np.float64)) if len(warm) else 0.0
+        kernel /= np.float32(-max(mean, 1e-12))
+        np.exp(kernel, out=kernel)
+        blank = np.asarray(~vectors.any(axis=1))
         kernel[blank[warm]] = 0
         kernel[:, blank[order]] = 0
     inverse = ridge_inverse(kernel[:, : len(warm)], p.prior_l2, ctx)
-    told = np.empty_like(kernel)
-    told[:, : len(warm)] = inverse / -inverse.diagonal()
-    np.fill_diagonal(told, 0)
-    told[:, len(warm) :] = inverse @ kernel[:, len(warm) :]
-    return told
+    kernel[:, len(warm) :] = inverse @ kernel[:, len(warm) :]
+    inverse /= -inverse.diagonal()
+    np.fill_diagonal(inverse, 0)
+    kernel[:, : len(warm)] = inverse
+    return kernel

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recprofile.builtin.recommend.linear import LinearRanker
 from recprofile.builtin.recommend.nearest import nearest
-from recprofile.plugin import Context, Dataset, Field, FloatArray, Inputs, Pack, Params, Ranker, Recommender
+from recprofile.plugin import Context, Dataset, Field, FloatArray, Inputs, Pack, Params, Ranker, Recommender, Tunable
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 class ItemKnnParams(Params):
     # Chosen on validation parts of MovieLens-100K: NDCG@10 .225 random and .161 by time, against .213 and .160 without
     # weighting and shrinkage.
-    neighbours: int = Field(100, ge=1, le=100_000, description="Neighbours kept of each item.")
-    shrink: float = Field(
+    neighbours: Annotated[int, Tunable(10, 500, log=True)] = Field(
+        100, ge=1, le=100_000, description="Neighbours kept of each item."
+    )
+    shrink: Annotated[float, Tunable(0, 200)] = Field(
         20.0,
         ge=0,
         le=1e6,

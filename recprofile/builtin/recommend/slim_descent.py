@@ -78,7 +78,7 @@ class Elastic:
 
     def _near(self, items: IntArray) -> BoolArray:
         """The items that may have a weight for each of these, (len(items), n_items)."""
-        cosine = self.gram[items] / self.scale
+        cosine: FloatArray = np.divide(self.gram[items], self.scale, dtype=np.float32)
         cosine[np.arange(len(items)), items] = 0
         return _mask(cosine, self.neighbours)
 

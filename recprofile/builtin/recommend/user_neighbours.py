@@ -117,7 +117,8 @@ class UserKnnRanker(Ranker):
         return (with_item @ self._own).multiply(history).tocsr().astype(np.float32)
 
     def _denominator(self, one: FloatArray, other: FloatArray) -> FloatArray:
-        return np.maximum(one * other + np.float32(self.params.shrink), np.float32(1e-12))
+        below: FloatArray = np.maximum(one * other + np.float32(self.params.shrink), np.float32(1e-12))
+        return below
 
     @cached_property
     def _own(self) -> csr_array:

@@ -13,15 +13,21 @@ DEFAULT_EPOCHS = 30  # where there is no validation part to choose by
 
 class TwoTowerParams(TrainingParams, HistoryParams):
     dim: int = Field(64, ge=1, le=1024, description="Dimensions of the vectors that both towers end in.")
-    hidden: int = Field(128, ge=0, le=8192, description="Width of each tower's hidden layer; 0: none.")
+    hidden: int = Field(128, ge=0, le=8192, description="Width of the user tower's hidden layer; 0: none.")
+    item_hidden: int = Field(
+        0, ge=0, le=8192, description="Width of the item tower's hidden layer; 0: none, which serves new items best."
+    )
     columns: UserColumns = Field(
         (), description="User columns that the user tower reads beside history, text or numbers."
     )
     held_out: float = Field(
         0.3, gt=0, lt=1, description="Share of a user's positive events that a step hides, and learns to foretell."
     )
+    content_dropout: float = Field(
+        0.5, ge=0, lt=1, description="Share of the entries of content vectors that a step leaves out."
+    )
     item_dropout: float = Field(
-        0.3,
+        0.4,
         ge=0,
         lt=1,
         description="Share of items whose own vector a step leaves out, so that content learns to stand in for it.",
@@ -38,7 +44,8 @@ class TwoTower(Recommender[TwoTowerParams]):
     An item begins as a vector of its own plus a linear map of its content: the vectors of the encode stages in `from`,
     if there are any. A user begins as the weighted mean of what their history's items begin as, plus a vector for each
     value of the text `columns` and one, times the number, for each column of numbers. Each then goes through x +
-    hidden layer(x) and is brought to length 1; a score is their cosine / temperature + the item's bias.
+    hidden layer(x), where it has one, and is brought to length 1; a score is their cosine / temperature + the item's
+    bias.
 
     A step hides `held_out` of the positive events of a batch of users, and foretells each from what is left of its
     user's history: the loss is softmax against the other events that the batch hides, less those of the user's own

@@ -81,7 +81,8 @@ class TwoTowerLearner:
         hidden = self._positive[at] & (self._chance.uniform(len(at)) < p.held_out)
         items, place = torch.unique(self._history.column[at], return_inverse=True)
         keep = self._learnt[items] * (self._chance.uniform(len(items)) >= p.item_dropout)
-        begun, bias = nets.begin(w, items, self._content[items], keep)
+        content = self._chance.drop(self._content[items], p.content_dropout)
+        begun, bias = nets.begin(w, items, content, keep)
         left = ~hidden
         x = nets.pooled(begun, place[left], row[left], self._weight[at][left], len(users))
         x = nets.with_columns(w, x, self._codes[users], self._numbers[users])

@@ -19,9 +19,10 @@ def start(p: TwoTowerParams, chance: Chance, *, n_items: int, content: int, code
         weights["code"] = chance.zeros(codes, p.dim)
     if numbers:
         weights["number"] = chance.zeros(numbers, p.dim)
-    for side in ("user", "item") if p.hidden else ():
-        weights |= {f"{side}/wide": chance.layer(p.dim, p.hidden), f"{side}/wide_bias": chance.zeros(p.hidden)}
-        weights[f"{side}/narrow"] = chance.zeros(p.hidden, p.dim)
+    for side, wide in (("user", p.hidden), ("item", p.item_hidden)):
+        if wide:
+            weights |= {f"{side}/wide": chance.layer(p.dim, wide), f"{side}/wide_bias": chance.zeros(wide)}
+            weights[f"{side}/narrow"] = chance.zeros(wide, p.dim)
     return weights
 
 
