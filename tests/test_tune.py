@@ -416,6 +416,15 @@ def test_what_cannot_be_searched_is_told(box, stages, more, status, code):
     assert ran.codes == [code]
 
 
+def test_a_search_with_nothing_to_judge_is_refused(box):
+    box.write("few.csv", {"id": [999, 0]})  # an item that nobody has in the validation part, or hardly
+    box.write("log.csv", {"user": [1, 1, 1, 2, 2, 2], "item": [0, 1, 2, 0, 1, 2], "time": [1, 2, 3, 1, 2, 3]})
+    data = DATA.replace("holdout: 2", "holdout: 1")
+    ran = box.run(box.recipe(PLANTED, data=data, more="list: {candidates: few.csv}\n"), command="tune").check(3)
+    assert ran.codes == ["RP505"]
+    assert ran.problems[0].message == "no user of the validation part has a relevant item"
+
+
 def test_without_a_validation_part_nothing_is_searched(box):
     data = DATA.replace("holdout: 2", "holdout: 6")
     ran = box.run(box.recipe(PLANTED, data=data), command="tune").check(3)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from recprofile.cache import key_of
 from recprofile.device import stage_seed
 from recprofile.engine.settings import Settings
-from recprofile.errors import RecipeError, RecprofileError
+from recprofile.errors import DataError, RecipeError, RecprofileError
 from recprofile.evaluate import UserScores
 from recprofile.plan import Knob, Plan, changed, knobs_of, make_plan
 from recprofile.recipe import Tune
@@ -200,6 +200,8 @@ class _Search:
         try:
             plan = plan_with(self.bench.plan, self.bench.registry, self.bench.knobs, values)
             scores = self._scores(trial, plan, values)
+            if own:
+                self._expect_users(scores)
         except Exception as error:  # named edge: what a component raises for these values is one trial that failed
             trial.set_user_attr(WHY, _said(error))
             self.memory.study.tell(trial, state=TrialState.FAIL)
@@ -215,6 +217,15 @@ class _Search:
         made = next(t for t in reversed(self.memory.trials()) if t.number == trial.number)
         with self.lock:
             self.tell(self._trial(made), self.most)
+
+    def _expect_users(self, scores: Sequence[UserScores]) -> None:
+        """Raises DataError RP505 when no fold has a user who can be judged, for then every trial comes to nothing."""
+        if any(len(fold.values) for fold in scores):
+            return
+        source = self.bench.plan.source
+        at = source.at(("list", "candidates") if self.bench.plan.recipe.lists.candidates != "all" else ("data",))
+        helps = ("an item is relevant that is positive, may be listed, and that the user does not have in training",)
+        raise DataError.of("RP505", "no user of the validation part has a relevant item", at=at, help=helps)
 
     def _scores(self, trial: OptunaTrial, plan: Plan, values: Mapping[str, Any]) -> list[UserScores]:
         """Fold by fold, until the trial is worse than most were by then."""
