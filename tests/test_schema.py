@@ -137,7 +137,7 @@ BAD = {
     "no verb": with_stages({"id": "a"}),
     "two verbs": with_stages({"recommend": "popular", "encode": "als"}),
     "a component that there is not": with_stages({"recommend": "populr"}),
-    "a component of another verb": with_stages({"recommend": "als"}),
+    "a component of another verb": with_stages({"recommend": "tfidf"}),
     "a version that there is not": with_stages({"recommend": "popular@9"}),
     "a missing parameter": with_stages({"encode": "tfidf"}, {"recommend": "popular"}),
     "a missing parameter with others": with_stages({"encode": "tfidf", "with": {}}, {"recommend": "popular"}),

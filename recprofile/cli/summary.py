@@ -19,7 +19,7 @@ STAGES_NAMED = 2  # of the stages that say the same
 
 
 def print_summary(result: RunResult, *, quiet: bool) -> None:
-    """Warnings, the metrics beside those of the baselines, the checks' verdicts, what stages noted, where the report is.
+    """Warnings, the metrics beside the baselines', the checks' verdicts, what stages noted, where the report is.
 
     Words and digits are those of the report.
     """

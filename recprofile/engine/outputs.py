@@ -35,7 +35,6 @@ LIBRARIES = (
     "transformers",
     "scikit-surprise",
     "fairlearn",
-    "lightgbm",
     "pydantic",
 )
 

@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from recprofile.builtin.encode.als import AlsParams
 from recprofile.builtin.encode.als_sweep import factors
 from recprofile.builtin.recommend.content import content_kernel
-from recprofile.builtin.recommend.content_ridge import ContentRanker, ContentRidgeParams, graded_history, linear_part
+from recprofile.builtin.recommend.graded import graded_history
 from recprofile.builtin.recommend.inverse import ridge_inverse
 from recprofile.builtin.recommend.memory import free_memory, refuse_unless_it_fits
-from recprofile.plugin import Context, Dataset, FloatArray, Inputs
+from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, Inputs
+
+if TYPE_CHECKING:
+    from recprofile.builtin.recommend.content_ridge import ContentRidgeParams
 
 SQUARES = 6  # n_items² float32: the kernel, A, G or its inverse, B, the weights and one on the way
 USUAL = 30.0  # events of an item whose ridge is `ridge` itself
 
 
-def fit_content(data: Dataset, inputs: Inputs, p: ContentRidgeParams, ctx: Context) -> ContentRanker:
-    """The Ranker; see `ContentRidge`."""
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """What `content-ridge` learns: `weights` (n_items, n_items) of the linear part, and which items it `ranks`.
+
+    `users_by` (n_users, d) and `items_by` (n_items, d) are the factors, `carried` (n_items, d) what scores are made of
+    in place of `items_by`; None without a part by factors.
+    """
+
+    weights: FloatArray
+    ranks: BoolArray
+    users_by: FloatArray | None = None
+    items_by: FloatArray | None = None
+    carried: FloatArray | None = None
+
+
+def fit_content(data: Dataset, inputs: Inputs, p: ContentRidgeParams, ctx: Context) -> Carried:
+    """See `ContentRidge`."""
     refuse_unless_it_fits("content-ridge", data.n_items, free_memory(), squares=SQUARES)
     kernel, ranks = content_kernel(inputs.encoded, data, p)
     events = np.bincount(data.train.item, minlength=data.n_items)
     known = np.flatnonzero((events > 0) & ranks)
-    ridge = np.float32(p.ridge) * ((events[known] + 1) / np.float32(USUAL)) ** np.float32(p.ridge_growth)
+    ridge = p.ridge * ((events[known] + 1) / USUAL) ** p.ridge_growth
     carry = ridge_inverse(kernel[np.ix_(known, known)], ridge.astype(np.float32), ctx) @ kernel[known]
     weights = np.zeros((data.n_items, data.n_items), np.float32)
     weights[known] = carry
     if p.linear:
         weights += np.float32(p.linear) * (_ease(data, p, ctx)[:, known] @ carry)
-    linear = linear_part(data, weights, ranks, p)
     if not p.factors:
-        return ContentRanker(linear, p)
+        return Carried(weights, ranks)
     users, items = factors(graded_history(data, p=p), AlsParams(dim=p.dim, weighted=True), ctx)
-    carried: FloatArray = np.float32(p.factors) * (carry.T @ items[known])
-    return ContentRanker(linear, p, items, carried, users)
+    carried = np.asarray(np.float32(p.factors) * (carry.T @ items[known]), np.float32)
+    return Carried(weights, ranks, users, items, carried)
 
 
 def _ease(data: Dataset, p: ContentRidgeParams, ctx: Context) -> FloatArray:

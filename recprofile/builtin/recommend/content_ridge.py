@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recprofile.builtin.recommend.content import ContentParams
-from recprofile.builtin.recommend.graded import GradedParams, event_weights, matrix_of
+from recprofile.builtin.recommend.graded import GradedParams, graded_history
 from recprofile.builtin.recommend.linear import LinearRanker, weights_in
 from recprofile.plugin import (
     BoolArray,
@@ -109,8 +109,8 @@ class ContentRidge(Recommender[ContentRidgeParams]):
 
     with K the content kernel of the encode stages in `from` (see `content_kernel`) and n an item's events. All items
     with a vector are ranked, those with events too, by what others of their kind get. Tune it on several folds of
-    items: one validation cut misleads by up to .10 of NDCG@10. Takes n_items² · 4 bytes six times over while fitting; refuses
-    with RunError RP604 where that is not free, and with RP404 without an encode stage.
+    items: one validation cut misleads by up to .10 of NDCG@10. Takes n_items² · 4 bytes six times over while fitting;
+    refuses with RunError RP604 where that is not free, and with RP404 without an encode stage.
 
     Source: kernel ridge regression (Saunders et al. 1998); smoothing targets by a collaborative model first, as in
     Gantner et al. 2010, "Learning attribute-to-feature mappings for cold-start recommendations".
@@ -129,18 +129,15 @@ class ContentRidge(Recommender[ContentRidgeParams]):
         if not inputs.encoded:
             helps = ("name encode stages in 'from'",)
             raise RunError.of("RP404", "'content-ridge' needs what items are about", help=helps)
-        return fit_content(data, inputs, self.params, ctx)
+        made = fit_content(data, inputs, self.params, ctx)
+        linear = linear_part(data, made.weights, made.ranks, self.params)
+        return ContentRanker(linear, self.params, made.items_by, made.carried, made.users_by)
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The Ranker that was packed."""
         a = pack.arrays
         linear = linear_part(data, weights_in(pack, data.n_items), a["ranks"], self.params)
         return ContentRanker(linear, self.params, a.get("items_by"), a.get("carried"), a.get("users_by"))
-
-
-def graded_history(data: Dataset, *, p: GradedParams) -> csr_array:
-    """The history that is scored, (n_users, n_items) float32 CSR."""
-    return matrix_of(data, event_weights(data, p))
 
 
 def linear_part(data: Dataset, weights: FloatArray | csr_array, ranks: BoolArray, p: GradedParams) -> LinearRanker:

@@ -53,6 +53,11 @@ def matrix_of(data: Dataset, weight: FloatArray) -> csr_array:
     return matrix.astype(np.float32)
 
 
+def graded_history(data: Dataset, *, p: GradedParams) -> csr_array:
+    """Training events by what they count, (n_users, n_items) float32 CSR."""
+    return matrix_of(data, event_weights(data, p))
+
+
 @dataclass(frozen=True)
 class Sequence:
     """The training events user by user, from the first to the last; of one time, in the order of the log.

@@ -158,4 +158,5 @@ def _foretold(vectors: FloatArray, warm: Codes, cold: Codes, p: L3aeParams, ctx:
     inverse /= -inverse.diagonal()
     np.fill_diagonal(inverse, 0)
     kernel[:, : len(warm)] = inverse
-    return kernel
+    out: FloatArray = kernel
+    return out
