@@ -144,7 +144,8 @@ def test_order_is_chosen_where_it_tells_what_comes_next():
     assert told["order"] == "sequence"
     assert told["prior"] == 0
     blind = WeightedEase(WeightedEase.params_type(order="no")).fit(data, Inputs(), context())
-    assert judge(ranker, data, metric="mrr@3").mean > judge(blind, data, metric="mrr@3").mean + 0.2
+    assert judge(ranker, data, metric="mrr@3").mean == 1
+    assert judge(blind, data, metric="mrr@3").mean < 0.95  # what came before is as near as what comes next
 
 
 def test_settings_that_help_no_more_than_a_standard_error_stay_as_they_are():
