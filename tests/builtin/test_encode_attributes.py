@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from recprofile.builtin.encode import Category, Numbers, TfIdf
-from recprofile.plugin import DataError
+from recprofile.plugin import DataError, RunError
 from recprofile.testing import EncoderTests, context, dataset, toy
 
 
@@ -171,6 +171,49 @@ def test_numbers_are_standardised_by_training_items():
     assert got.vectors.tolist() == [[-1, 0], [1, 0], [0, 0], [4, 0]]
     assert got.missing.tolist() == [False, False, True, False]
     assert warned == ["numbers: column 'price' has no spread in the training part, so every value becomes 0"]
+
+
+def test_bumps_make_close_values_alike_and_far_ones_strangers():
+    years = [1950.0, 1952.0, 1990.0, 1996.0, None, 2030.0, 1993.0]
+    data = dataset([(0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (0, 7)], items={"id": [*range(1, 8)], "year": years})
+    got = encode(Numbers, data.keep(users=np.ones(1, np.bool_)), columns=["year"], bumps={"year": 4})
+    v = got.vectors
+    np.testing.assert_allclose(np.linalg.norm(v, axis=1), [1, 1, 1, 1, 0, 1, 1], atol=1e-6)
+    likeness = v @ v.T
+    for one, other in ((0, 1), (2, 3), (3, 6), (0, 2)):  # the formula of the docstring, with no centres in it
+        apart = (years[one] - years[other]) / 4
+        assert likeness[one, other] == pytest.approx(np.exp(-(apart**2) / 4), abs=2e-3)
+    assert got.missing.tolist() == [False] * 4 + [True] + [False] * 2
+
+
+def test_beyond_the_training_values_bumps_take_the_nearest():
+    items = {"id": [1, 2, 3, 4], "year": [1950, 2000, 1900, 2100]}
+    v = encode(Numbers, dataset([(0, 1), (0, 2)], items=items), columns=["year"], bumps={"year": 10}).vectors
+    assert v.shape == (4, 6 + 2 * 3)
+    np.testing.assert_array_equal(v[2:], v[:2])
+
+
+def test_bumps_stand_beside_standardised_columns():
+    items = {"id": [1, 2], "price": [1.0, 3.0], "year": [1990, 1991], "flat": [5.0, 5.0]}
+    warned: list[str] = []
+    data = dataset([(0, 1), (0, 2)], items=items)
+    v = encode(Numbers, data, warned, columns=["price", "year", "flat"], bumps={"year": 1, "flat": 1}).vectors
+    np.testing.assert_allclose(v[:, 0], [-1, 1])
+    np.testing.assert_allclose(v[0, 1:-1] @ v[1, 1:-1], np.exp(-1 / 4), rtol=1e-3)
+    assert (v[:, -1] == 0).all()
+    assert len(warned) == 1
+
+
+def test_bumps_too_narrow_are_refused_with_a_width_that_works():
+    data = dataset([(0, 1), (0, 2)], items={"id": [1, 2], "price": [0.0, 1e9]})
+    with pytest.raises(RunError, match=r"0 to 1e\+09, are more than 2,048"):
+        encode(Numbers, data, columns=["price"], bumps={"price": 1})
+    assert encode(Numbers, data, columns=["price"], bumps={"price": 4.9e5}).vectors.shape[1] <= 2_056
+
+
+def test_bumps_of_a_column_that_is_not_encoded_are_refused():
+    with pytest.raises(ValueError, match="not under columns: age"):
+        Numbers.params_type(columns=["year"], bumps={"age": 2})
 
 
 def test_numbers_of_an_empty_table_are_no_rows():

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recprofile.builtin.encode.rows import Axis, all_zero, in_training, rarity, table_of
 from recprofile.builtin.lengths import unit_rows
-from recprofile.plugin import AxisColumns, Context, Dataset, Embeddings, Encoder, Field, Params, Table
+from recprofile.plugin import (
+    AxisColumns,
+    Context,
+    Dataset,
+    Embeddings,
+    Encoder,
+    Field,
+    Params,
+    RunError,
+    Table,
+    model_validator,
+)
 
 
 class CategoryParams(Params):
@@ -98,13 +111,34 @@ def _tags(pairs: pl.DataFrame, n: int) -> pl.DataFrame:
 class NumbersParams(Params):
     columns: AxisColumns = Field(min_length=1, description="Numeric columns, in order.")
     axis: Axis = Field("item", description="Whose columns: item or user.")
+    bumps: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default={},
+        description="Column → width, in its units, of the bumps that say where a value lies: close values are alike "
+        "and far ones have nothing in common, as with years. A column that is not named is one standardised number.",
+    )
+
+    @model_validator(mode="after")
+    def _bumps_of_columns(self) -> Self:
+        if unknown := sorted(self.bumps.keys() - set(self.columns)):
+            raise ValueError(f"bumps names a column that is not under columns: {', '.join(unknown)}")
+        return self
+
+
+BUMPS = 2_048  # most bumps within the values of a column: 8 KiB a row
+EDGE = 3  # centres beyond them on either side, so that the ends are as alike to their neighbours as the middle
 
 
 class Numbers(Encoder[NumbersParams]):
     """Numeric columns, each with mean 0 and deviation 1 over the items (or users) with a training event.
 
-    (n, columns) float32. A missing value becomes 0, the mean; a row is missing when all its values are. A column
-    without spread becomes 0. Raises DataError RP502 for an unknown column and RP503 for what is no finite number.
+    A column under `bumps` becomes a row of length 1 of Gaussian bumps instead, exp(−½((value − c) / width)²) with
+    centres c one width apart over the training values, so that two values' likeness is exp(−¼(difference / width)²);
+    beyond the training values the nearest of them counts.
+
+    (n, columns, or bumps) float32. A missing value becomes 0 (standardised: the mean); a row is missing when all its
+    values are. A column without spread becomes 0. Raises DataError RP502 for an unknown column, RP503 for what is no
+    finite number, and RunError RP604 for bumps so narrow that a column would need more than 2,048.
+    Source: radial basis functions, Broomhead & Lowe 1988.
     """
 
     name = "numbers"
@@ -120,12 +154,31 @@ class Numbers(Encoder[NumbersParams]):
         values = table.numbers(p.columns).astype(np.float64)
         there = ~np.isnan(values)
         learnt = there & in_training(data, p.axis)[:, None]
-        count = np.maximum(learnt.sum(axis=0), 1)
-        mean = np.where(learnt, values, 0).sum(axis=0) / count
-        spread = np.sqrt((np.where(learnt, values - mean, 0) ** 2).sum(axis=0) / count)
-        flat = spread <= 1e-12 * np.abs(np.where(learnt, values, 0)).max(axis=0, initial=0)
-        for column in np.array(p.columns)[flat]:
-            ctx.warn(f"numbers: column '{column}' has no spread in the training part, so every value becomes 0")
-        factor = np.divide(1, spread, out=np.zeros_like(spread), where=~flat)
-        vectors = np.where(there, (values - mean) * factor, 0).astype(np.float32)
-        return Embeddings(p.axis, table.ids, vectors, np.asarray(~there.any(axis=1)))
+        parts = []
+        for at, column in enumerate(p.columns):
+            known = values[learnt[:, at], at]
+            spread = known.std() if len(known) else 0.0
+            if spread <= 1e-12 * np.abs(known).max(initial=0):
+                ctx.warn(f"numbers: column '{column}' has no spread in the training part, so every value becomes 0")
+                part = np.zeros((len(values), 1))
+            elif column in p.bumps:
+                part = _bumps(values[:, at], known, p.bumps[column], column)
+            else:
+                part = ((values[:, at] - known.mean()) / spread)[:, None]
+            parts.append(np.where(there[:, at, None], part, 0).astype(np.float32))
+        return Embeddings(p.axis, table.ids, np.concatenate(parts, axis=1), np.asarray(~there.any(axis=1)))
+
+
+def _bumps(values: NDArray[np.float64], known: NDArray[np.float64], width: float, column: str) -> NDArray[np.float64]:
+    """How near values lie to each centre, (n, bumps), each row of length 1."""
+    low, high = known.min(), known.max()
+    count = (high - low) / width
+    if count >= BUMPS:
+        raise RunError.of(
+            "RP604",
+            f"bumps of width {width:g} over the values of '{column}', {low:g} to {high:g}, are more than {BUMPS:,}",
+            help=(f"make them wider than {(high - low) / BUMPS:.2g}",),
+        )
+    centres = low + width * np.arange(-EDGE, math.ceil(count) + EDGE + 1)
+    rows = np.exp(-0.5 * ((np.clip(values, low, high)[:, None] - centres) / width) ** 2)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
