@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 from recprofile.artifacts import (
     BoolArray,
@@ -168,6 +168,19 @@ class Component(Generic[P]):
 
     def __init__(self, params: P) -> None:
         self.params = params
+
+    def settled(self, result: Any) -> Self:  # noqa: ANN401 - of whichever kind the component makes
+        """This component with what it chose by itself fixed as it is in `result`, which it made of all the data.
+
+        What `Context.refit` works with on other events, on which there may be nothing to choose by, and where a later
+        stage is to judge what this one will be. For a component that chooses nothing: itself.
+        """
+        return self
+
+    @classmethod
+    def settles(cls) -> bool:
+        """Whether `settled` is the component's own."""
+        return cls.settled is not Component.settled
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -85,6 +85,32 @@ def test_refitted_inputs_come_from_the_cache_the_next_time(box, monkeypatch):
     np.testing.assert_array_equal(first, second)
 
 
+def test_stages_done_again_keep_what_they_chose_on_all_the_data(box):
+    # a blend in a blend: on the tuning part the inner one has no validation events to choose weights by
+    stages = """
+- recommend: ease
+  with: {l2: 1}
+- recommend: item-knn
+- recommend: blend
+  id: inner
+  from: [ease, item-knn]
+- recommend: popular
+- recommend: blend
+  id: outer
+  from: [inner, popular]
+- recommend: mine/asks
+  from: [ease, inner, outer]
+"""
+    box.run(box.recipe(stages, data=DATA)).check()
+    ((_, _, inputs, again, _),) = Asks.told
+    for name in ("inner", "outer"):
+        assert again.rankers[name].pack().values == inputs.rankers[name].pack().values
+    assert (
+        again.rankers["ease"].pack().arrays["weights"].tolist()
+        != inputs.rankers["ease"].pack().arrays["weights"].tolist()
+    )
+
+
 def test_the_digest_is_of_the_training_events():
     data = toy()
     assert digest_of(data) == digest_of(data.revise(test=data.test.take(np.zeros(len(data.test), np.bool_))))

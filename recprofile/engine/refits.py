@@ -22,10 +22,13 @@ KEPT = 4  # sets of events whose results stay in memory
 
 
 class Refits:
-    """Results of a Plan's stages on other training events of the same users and items, kept in the cache."""
+    """Results of a Plan's stages on other training events of the same users and items, kept in the cache.
 
-    def __init__(self, cache: StageCache, lend: Lend) -> None:
-        self._cache, self._lend = cache, lend
+    `done` gives a stage's result on all training events: what the stage settled then, it does not choose again.
+    """
+
+    def __init__(self, cache: StageCache, lend: Lend, done: Get) -> None:
+        self._cache, self._lend, self._done = cache, lend, done
         self._of: dict[str, _Refit] = {}
 
     def inputs(self, node: Node, data: Dataset) -> Inputs:
@@ -34,13 +37,13 @@ class Refits:
         if digest not in self._of:
             while len(self._of) >= KEPT:
                 del self._of[next(iter(self._of))]
-            self._of[digest] = _Refit(data, digest, self._cache, self._lend)
+            self._of[digest] = _Refit(data, digest, self._cache, self._lend, self._done)
         return self._of[digest].inputs(node)
 
 
 class _Refit:
-    def __init__(self, data: Dataset, digest: str, cache: StageCache, lend: Lend) -> None:
-        self._data, self._digest, self._cache, self._lend = data, digest, cache, lend
+    def __init__(self, data: Dataset, digest: str, cache: StageCache, lend: Lend, done: Get) -> None:
+        self._data, self._digest, self._cache, self._lend, self._done = data, digest, cache, lend, done
         self._results: dict[str, Any] = {}
 
     def inputs(self, node: Node) -> Inputs:
@@ -55,7 +58,7 @@ class _Refit:
         return self._results[id]
 
     def _made(self, node: Node) -> Any:  # noqa: ANN401 - as above
-        again = replace(node, key=key_of({"refit": node.key, "train": self._digest}))
+        again = replace(self._settled(node), key=key_of({"refit": node.key, "train": self._digest}))
         work, ctx = self._lend(again, lambda id: self._get(work, again, id))
         found = self._cache.load(again.key)
         if found is not None:
@@ -63,6 +66,13 @@ class _Refit:
         artifact = work.compute(again, ctx)
         self._cache.put(again.key, work.pack(artifact), Record(facts={"of": node.key}))  # `profile forget` goes by it
         return artifact
+
+    def _settled(self, node: Node) -> Node:
+        """The node with the choices that its component made on all training events; they follow from its key."""
+        if node.stage is None or not node.stage.component.settles():
+            return node
+        component = node.stage.component.settled(self._done(node.id))
+        return replace(node, stage=replace(node.stage, component=component))
 
 
 def digest_of(data: Dataset) -> str:

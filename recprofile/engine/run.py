@@ -71,7 +71,7 @@ class _Engine:
         self.records: dict[str, Record] = {}
         self.computed: list[str] = []
         self.data_checked = False
-        self.refits = Refits(self.cache, self._refitting)
+        self.refits = Refits(self.cache, self._refitting, self.get)
 
     def warn(self, stage: str, text: str) -> None:
         """Note a warning once; it goes to the terminal, the manifest and the report."""

@@ -134,7 +134,7 @@ class _Fitting:
         self.bench, self.plan, self.fold = bench, plan, fold
         self.graph = bench.graph_of(plan)
         self.work = bench._work(plan, self.graph, self.get)
-        self.refits = Refits(bench.cache, self._lend)
+        self.refits = Refits(bench.cache, self._lend, self.get)
 
     def get(self, id: str) -> Any:  # noqa: ANN401 - artifacts of every kind
         node = self.graph.nodes[id]

@@ -229,6 +229,16 @@ def test_evidence_and_the_rankers_parts_add_up():
     assert not ranker.additive()
 
 
+def test_done_again_on_other_events_it_keeps_its_weights():
+    data = toy()
+    chosen = Blend(Blend.params_type()).fit(data, two_rankers(data), context(refit=two_rankers))
+    less = data.for_tuning()  # without a validation part, and nothing to choose by
+    again = Blend(Blend.params_type()).settled(chosen).fit(less, two_rankers(less), context())
+    assert again.pack().values == chosen.pack().values
+    with pytest.raises(DataError, match="RP507"):
+        Blend(Blend.params_type()).fit(less, two_rankers(less), context())
+
+
 def test_a_blend_with_a_ranker_without_evidence_gives_none():
     data = toy()
     inputs = Inputs(rankers={"ease": fit(Ease, data), "popular": fit(Popular, data)})

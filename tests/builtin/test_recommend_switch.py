@@ -40,6 +40,9 @@ class TestSwitchByItem(RecommenderTests):
     def inputs(self, data):
         return Inputs(rankers={"ease": fit(Ease, data, l2=1.0), "knn": fit(ItemKnn, data)})
 
+    def constants(self, ranker, data):
+        return np.tile(ranker.cold.astype(np.int64), (data.n_users, 1))
+
 
 class TestSwitchByActivity(RecommenderTests):
     component = Switch
@@ -372,6 +375,36 @@ def test_evidence_is_that_of_each_users_ranker():
         data, lambda _: Inputs(rankers={"a": rankers["ease"], "b": fit(Popular, data)}), by="activity", min_events=3
     )
     assert with_popular.evidence(users, items) is None
+
+
+def test_evidence_of_one_list_sums_to_the_score_up_to_a_constant_of_the_user_and_the_ranker():
+    data = dataset([(u, i) for u in range(12) for i in range(8) if (u + i) % 3], items={"id": list(range(10))})
+    data = data.revise(
+        valid=data.train.take(np.arange(len(data.train)) % 5 == 0), held=np.arange(len(data.train)) % 5 == 0
+    )
+    rankers = ease_and_content(data)
+    ranker = switched(data, lambda _: Inputs(rankers=rankers))
+    assert data.cold_items().tolist() == [False] * 8 + [True] * 2
+    users, items = np.repeat(np.arange(12), 10).astype(np.int32), np.tile(np.arange(10), 12).astype(np.int32)
+    gap = ranker.scores(np.arange(12, dtype=np.int32)) - ranker.evidence(users, items).sum(axis=1).reshape(12, 10)
+    for side in (gap[:, :8], gap[:, 8:]):
+        assert_allclose(side, np.repeat(side[:, :1], side.shape[1], axis=1), atol=1e-4)
+    assert not ranker.additive()
+    with_popular = switched(data, lambda _: Inputs(rankers={"a": rankers["ease"], "b": fit(Popular, data)}))
+    assert with_popular.evidence(users, items) is None
+
+
+def test_done_again_on_other_events_it_keeps_threshold_and_scale(one_list):
+    data, _, ranker, _ = one_list
+    less = data.for_tuning()
+    assert len(less.valid) == 0
+    again = Switch(Switch.params_type()).settled(ranker).fit(less, planted()[1](less), context())
+    assert again.scale == ranker.scale
+    assert_array_equal(again.cold, less.cold_items())
+    rankers = Inputs(rankers={"ease": fit(Ease, toy(), l2=1.0), "knn": fit(ItemKnn, toy())})
+    by_activity = switched(toy(), lambda _: rankers, by="activity", min_events=4)
+    kept = Switch(Switch.params_type(by="activity")).settled(by_activity).fit(toy().for_tuning(), rankers, context())
+    assert kept.below == 4
 
 
 def test_other_than_two_rankers_and_no_validation_events_are_refused():

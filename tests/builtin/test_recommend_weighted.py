@@ -146,6 +146,9 @@ def test_order_is_chosen_where_it_tells_what_comes_next():
     blind = WeightedEase(WeightedEase.params_type(order="no")).fit(data, Inputs(), context())
     assert judge(ranker, data, metric="mrr@3").mean == 1
     assert judge(blind, data, metric="mrr@3").mean < 0.95  # what came before is as near as what comes next
+    less = data.for_tuning()  # there is nothing to choose by, and it goes by what was chosen
+    again = WeightedEase(WeightedEase.params_type()).settled(ranker).fit(less, Inputs(), context())
+    assert again.chosen == ranker.chosen
 
 
 def test_settings_that_help_no_more_than_a_standard_error_stay_as_they_are():

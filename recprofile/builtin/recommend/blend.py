@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
 
@@ -175,15 +175,26 @@ class Blend(Recommender[BlendParams]):
     ranks_new_items = True
     gives_evidence = True
 
+    def __init__(self, params: BlendParams) -> None:
+        super().__init__(params)
+        self.weights: Mapping[str, float] | None = None  # those of an earlier fit, by stage id
+
     def fit(self, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The blend, or the best of the rankers."""
         if len(inputs.rankers) < 2:
             raise RunError.of(
                 "RP404", f"'blend' has {len(inputs.rankers)} of at least two rankers", help=("name them in 'from'",)
             )
-        weights = self._given(inputs) if self.params.weights else self._chosen(data, ctx)
+        weights = self.weights or (self._given(inputs) if self.params.weights else self._chosen(data, ctx))
         ctx.note("weights", {id: round(weight, 4) for id, weight in weights.items()})
         return BlendRanker.of(weights, data, inputs)
+
+    def settled(self, result: Ranker) -> Self:
+        """With the ranker's weights."""
+        assert isinstance(result, BlendRanker)
+        made = type(self)(self.params)
+        made.weights = {id: weight for id, (_, weight) in result.parts.items()}
+        return made
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The Ranker that was packed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -158,6 +158,31 @@ class ItemRanker(Ranker):
         """Users whom either knows."""
         return np.asarray(self.rankers[0].known_users() | self.rankers[1].known_users())
 
+    def evidence(self, users: IntArray, items: IntArray) -> csr_array | None:
+        """Each pair's evidence from the ranker that scored it, on the list's scale, (n_pairs, n_items) CSR.
+
+        A row sums to the score up to a constant for the user and the ranker. None where either gives none.
+        """
+        from scipy.sparse import csr_array, diags_array
+
+        every, place = np.unique(users, return_inverse=True)
+        who = every.astype(np.int32)
+        units = [unit_scores(ranker, self.data, who, ranker.known_users()) for ranker in self.rankers]
+        by_second = self.cold[items] | (~units[0].tells & units[1].tells)[place]
+        total = csr_array((len(users), self.data.n_items), dtype=np.float32)
+        for second, (ranker, unit) in enumerate(zip(self.rankers, units, strict=True)):
+            found = ranker.evidence(users, items)
+            if found is None:
+                return None
+            counts = (by_second == bool(second)) & unit.tells[place]
+            unit_of = np.float32(self.scale.slope if second else 1) / unit.deviation[place]
+            total = total + diags_array(np.where(counts, unit_of, np.float32(0))) @ found
+        return csr_array(total)
+
+    def additive(self) -> bool:
+        """Not on one scale: without an item of the history scores have another deviation."""
+        return False
+
     def pack(self) -> Pack:
         """The scale, and which items are cold; rankers come from the stage's inputs."""
         return Pack({"cold": self.cold}, values={"slope": self.scale.slope, "offset": self.scale.offset})
@@ -197,17 +222,28 @@ class Switch(Recommender[SwitchParams]):
     takes_rankers = True
     ranks_new_users = True
     ranks_new_items = True
+    gives_evidence = True
 
     def __init__(self, params: SwitchParams) -> None:
         super().__init__(params)
-        self.gives_evidence = params.by == "activity"
+        self.earlier: Ranker | None = None  # of the same stage, fitted on all the data
 
     def fit(self, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The switch, thrown as the parameters or the validation part say."""
         rankers = _two(inputs)
+        if isinstance(self.earlier, ActivityRanker):
+            return ActivityRanker.of(data, rankers, self.earlier.below)
+        if isinstance(self.earlier, ItemRanker):
+            return ItemRanker(data, rankers, self._cold(data), self.earlier.scale)
         if self.params.by == "activity":
             return ActivityRanker.of(data, rankers, self._threshold(data, inputs, ctx))
         return self._by_item(data, rankers, ctx)
+
+    def settled(self, result: Ranker) -> Self:
+        """With the ranker's threshold, or its scale of cold items."""
+        made = type(self)(self.params)
+        made.earlier = result
+        return made
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The Ranker that was packed."""
@@ -234,10 +270,17 @@ class Switch(Recommender[SwitchParams]):
         ctx.note("gain on other users", f"{found.gain:+.4f} ± {found.error:.4f} ({found.users} users)")
         return found.below
 
+    @property
+    def _least(self) -> int:
+        return 1 if self.params.min_events is None else self.params.min_events
+
+    def _cold(self, data: Dataset) -> BoolArray:
+        """Items with fewer training events than an item of the first ranker has, bool (n_items,)."""
+        return np.asarray(np.bincount(data.train.item, minlength=data.n_items) < self._least)
+
     def _by_item(self, data: Dataset, rankers: tuple[Ranker, Ranker], ctx: Context) -> ItemRanker:
         p = self.params
-        least = 1 if p.min_events is None else p.min_events
-        cold = np.bincount(data.train.item, minlength=data.n_items) < least
+        least, cold = self._least, self._cold(data)
         fit = _for_tuning(data, "to fit the scale of cold items on", "hold events out with 'split'")
         lines, users = calibrated(
             fit, ctx.refit, min_events=least, folds=p.folds, limit=p.users, rng=ctx.rng(), progress=ctx.progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from recprofile.builtin.recommend.content import ContentParams
 from recprofile.builtin.recommend.graded import GradedParams
@@ -114,6 +114,11 @@ class WeightedEase(Recommender[WeightedEaseParams]):
 
         weights, ranks, chosen = fit_weighted(data, inputs, self.params, ctx)
         return WeightedRanker(data, weights, ranks, self._history(chosen), chosen)
+
+    def settled(self, result: Ranker) -> Self:
+        """With the settings that were left open as the ranker has them."""
+        assert isinstance(result, WeightedRanker)
+        return type(self)(self.params.model_copy(update=dict(result.chosen)))
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The Ranker that was packed."""
