@@ -4,11 +4,12 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 JOBS     ?= 2
 ARGS     ?=
+PEERS    := .peers
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types layers spelling fragments pages docs fuzz recipes clean
+.PHONY: help install demo test check lint types layers spelling fragments pages docs fuzz crash recipes accuracy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +66,15 @@ crash: install ## kill updates of a profile store 200 times and count what is lo
 recipes: install ## run every recipe in recipes/
 	@set -e; for recipe in recipes/*.yaml; do echo "$$recipe"; $(BIN)/recprofile run "$$recipe"; done
 
+accuracy: install $(PEERS)/installed ## our recipes on MovieLens-100K beside other libraries (15 minutes); ARGS=--write puts it into docs/
+	$(BIN)/python benchmarks/accuracy.py $(ARGS)
+
+$(PEERS)/installed: benchmarks/peers/requirements.txt
+	@PYTHON="$(PYTHON)" sh .ci/venv $(PEERS)
+	@echo 'installing the libraries to compare with'
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --quiet --requirement benchmarks/peers/requirements.txt
+	@touch $@
+
 clean: ## remove .venv, caches and run folders
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site runs recipes/runs
+	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site runs recipes/runs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

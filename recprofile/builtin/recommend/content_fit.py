@@ -9,7 +9,9 @@ import numpy as np
 
 from recprofile.builtin.encode.als import AlsParams
 from recprofile.builtin.encode.als_sweep import factors
-from recprofile.builtin.recommend.content import content_kernel
+from recprofile.builtin.recommend.content import content_kernel, content_rows
+from recprofile.builtin.recommend.content_choice import USUAL, Setting, choose_setting
+from recprofile.builtin.recommend.content_targets import linear_weights
 from recprofile.builtin.recommend.graded import graded_history
 from recprofile.builtin.recommend.inverse import ridge_inverse
 from recprofile.builtin.recommend.memory import free_memory, refuse_unless_it_fits
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from recprofile.builtin.recommend.content_ridge import ContentRidgeParams
 
 SQUARES = 6  # n_items² float32: the kernel, A, G or its inverse, B, the weights and one on the way
-USUAL = 30.0  # events of an item whose ridge is `ridge` itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,7 @@ class Carried:
     """What `content-ridge` learns: `weights` (n_items, n_items) of the linear part, and which items it `ranks`.
 
     `users_by` (n_users, d) and `items_by` (n_items, d) are the factors, `carried` (n_items, d) what scores are made of
-    in place of `items_by`; None without a part by factors.
+    in place of `items_by`; None without a part by factors. `setting` is what was chosen.
     """
 
     weights: FloatArray
@@ -35,31 +36,27 @@ class Carried:
     users_by: FloatArray | None = None
     items_by: FloatArray | None = None
     carried: FloatArray | None = None
+    setting: Setting | None = None
 
 
 def fit_content(data: Dataset, inputs: Inputs, p: ContentRidgeParams, ctx: Context) -> Carried:
     """See `ContentRidge`."""
     refuse_unless_it_fits("content-ridge", data.n_items, free_memory(), squares=SQUARES)
-    kernel, ranks = content_kernel(inputs.encoded, data, p)
+    content_rows(inputs.encoded, data)  # refuses what gives no vectors before any work is done
+    s = choose_setting(data, list(inputs.encoded), p, ctx)
+    for name, value in s.noted().items():
+        ctx.note(name, value)
+    kernel, ranks = content_kernel(inputs.encoded, data, s.weights, s.sharpness)
     events = np.bincount(data.train.item, minlength=data.n_items)
     known = np.flatnonzero((events > 0) & ranks)
-    ridge = p.ridge * ((events[known] + 1) / USUAL) ** p.ridge_growth
+    ridge = s.ridge * ((events[known] + 1) / USUAL) ** p.ridge_growth
     carry = ridge_inverse(kernel[np.ix_(known, known)], ridge.astype(np.float32), ctx) @ kernel[known]
     weights = np.zeros((data.n_items, data.n_items), np.float32)
     weights[known] = carry
-    if p.linear:
-        weights += np.float32(p.linear) * (_ease(data, p, ctx)[:, known] @ carry)
-    if not p.factors:
-        return Carried(weights, ranks)
+    if s.linear:
+        weights += np.float32(s.linear) * (linear_weights(data, p, ctx)[:, known] @ carry)
+    if not s.factors:
+        return Carried(weights, ranks, setting=s)
     users, items = factors(graded_history(data, p=p), AlsParams(dim=p.dim, weighted=True), ctx)
-    carried = np.asarray(np.float32(p.factors) * (carry.T @ items[known]), np.float32)
-    return Carried(weights, ranks, users, items, carried)
-
-
-def _ease(data: Dataset, p: ContentRidgeParams, ctx: Context) -> FloatArray:
-    """EASE on the graded history, (n_items, n_items) float32."""
-    x = graded_history(data, p=p)
-    weights = ridge_inverse(np.asarray((x.T @ x).toarray(), np.float32), p.l2, ctx)
-    weights /= -weights.diagonal().copy()
-    np.fill_diagonal(weights, 0)
-    return weights
+    carried = np.asarray(np.float32(s.factors) * (carry.T @ items[known]), np.float32)
+    return Carried(weights, ranks, users, items, carried, s)

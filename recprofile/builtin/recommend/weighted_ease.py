@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from recprofile.builtin.recommend.content import ContentParams
+from recprofile.builtin.recommend.content import BlockParams
 from recprofile.builtin.recommend.graded import GradedParams
 from recprofile.builtin.recommend.linear import LinearRanker, weights_in
 from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, Recommender
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-class WeightedEaseParams(GradedParams, ContentParams):
+class WeightedEaseParams(GradedParams, BlockParams):
+    sharpness: float = Field(
+        0.5,
+        gt=0,
+        le=100,
+        description="How fast likeness falls with distance: exp(-sharpness·D / median D), D the squared distance.",
+    )
     order: Literal["auto", "no", "near", "sequence"] = Field(
         "auto",
         description="Whether the order of a user's events counts: no; near: items belong together the more, the fewer "

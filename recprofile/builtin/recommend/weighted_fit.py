@@ -70,7 +70,7 @@ class _Fit:
         self.content: FloatArray | None = None
         self.known = np.zeros(data.n_items, np.bool_)
         if inputs.encoded and p.prior != 0:
-            kernel, self.known = content_kernel(inputs.encoded, data, p)
+            kernel, self.known = content_kernel(inputs.encoded, data, p.blocks, p.sharpness)
             self.content = _ease_of(kernel, PRIOR_L2, ctx)
         self._grams: dict[str, tuple[FloatArray, FloatArray]] = {}
 
@@ -170,4 +170,5 @@ def _chosen(data: Dataset, inputs: Inputs, p: WeightedEaseParams, ctx: Context) 
 
 
 def _judged(tried: _Fit, setting: Setting) -> UserScores:
-    return judge(tried.ranker(setting), tried.data)
+    """By items with events: what is best for those without would not be for them, and hang on the split alone."""
+    return judge(tried.ranker(setting), tried.data, candidates=tried.counts > 0)
