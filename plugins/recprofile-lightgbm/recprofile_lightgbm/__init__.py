@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from recprofile.plugin import (
+    BlendRanker,
     Context,
     DataError,
     Dataset,
@@ -16,19 +17,19 @@ from recprofile.plugin import (
     Ranker,
     Recommender,
     RunError,
+    choose_blend,
     hookimpl,
 )
+
+if TYPE_CHECKING:
+    from recprofile_lightgbm.training import Learnt
 
 __all__ = ["Stack", "StackParams"]
 
 
 class StackParams(Params):
     candidates: int = Field(
-        100, ge=1, le=10_000, description="Best unseen items of each ranker that the model puts in order, 1 to 10000."
-    )
-    blocks: bool = Field(
-        default=False,
-        description="The inner product in each block of the profile is a feature, too: name a fuse stage in 'from'.",
+        100, ge=1, le=10_000, description="Best unseen items of each ranker that the model puts in order."
     )
     metric: str = Field(
         "ndcg@10",
@@ -37,41 +38,34 @@ class StackParams(Params):
         "length that it is learnt for.",
     )
     users: int = Field(
-        20_000,
-        ge=100,
-        le=10_000_000,
-        description="Most users learnt from, drawn with the stage's seed, 100 to 10000000.",
+        20_000, ge=100, le=10_000_000, description="Most users learnt from, drawn with the stage's seed."
     )
-    rounds: int = Field(500, ge=1, le=100_000, description="Most trees, 1 to 100000.")
-    patience: int = Field(
-        30, ge=1, le=10_000, description="Trees without improvement after which it stops, 1 to 10000."
-    )
-    learning_rate: float = Field(
-        0.05, gt=0, le=1, description="What a tree's values are multiplied with, above 0 to 1."
-    )
-    leaves: int = Field(15, ge=2, le=1024, description="Leaves of a tree, 2 to 1024.")
-    min_leaf: int = Field(100, ge=1, le=1_000_000, description="Fewest pairs in a leaf, 1 to 1000000.")
-    l2: float = Field(1.0, ge=0, le=1e6, description="Weight of the squared leaf values, 0 to 1000000.")
+    rounds: int = Field(500, ge=1, le=100_000, description="Most trees.")
+    learning_rate: float = Field(0.02, gt=0, le=1, description="What a tree's values are multiplied with.")
+    leaves: int = Field(15, ge=2, le=1024, description="Leaves of a tree.")
+    min_leaf: int = Field(100, ge=1, le=1_000_000, description="Fewest pairs of a user and a candidate in a leaf.")
+    l2: float = Field(1.0, ge=0, le=1e6, description="Weight of the squared values of leaves.")
 
 
 class Stack(Recommender[StackParams]):
     """Rank by trees over what earlier rankers say: lambdarank on the validation part.
 
-    For each user, the `candidates` best unseen items of each ranker are put in order by a model of: each ranker's
-    score, in the user's standard deviations over ranked and unseen items, and ln(1 + place); the item's positive events
-    and the user's events, as ln over the mean; with `blocks`, the inner products of the profile's blocks. Other items
-    come behind them, by their highest standard score.
+    For each user, the `candidates` best unseen items of each ranker are put in order by mean score + trees(features).
+    The mean is that of the rankers that tell something, in the user's standard deviations (see `blend`). Features: each
+    ranker's score in that unit and ln(1 + place), the mean, ln of the item's positive events over the average item's,
+    whether the item has any events, and ln of how many items the user has had over the average user's. Trees may not
+    fall with a score nor rise with a place. Other items come behind, by the mean.
 
     The rankers that it learns from have not seen the validation events. Users are dealt into five folds: each fold is
-    ranked by a model learnt on three others and stopped by the fourth. If these lists do not beat the best single
-    ranker by more than one standard error, the stage ranks by that one, and the report says so; else the model is
-    learnt on all, with the mean number of trees. The same seed gives the same model, with any number of threads.
+    ranked by a model learnt on three others and stopped where it is best on the fourth. If these lists do not beat the
+    plain blend (that of `blend`: weights, or the best ranker alone) by more than one standard error, the stage ranks
+    by the blend, and the report says so; else the model is learnt on all, with the mean number of trees. The same seed
+    gives the same model, with any number of threads.
 
-    Raises RunError RP404 with fewer than two rankers, or without profiles where `blocks` asks for them, and DataError
-    RP507 when there are no validation events.
+    Raises RunError RP404 with fewer than two rankers, and DataError RP507 when there are no validation events.
 
     Source: Burges 2010, "From RankNet to LambdaRank to LambdaMART: an overview"; Ke et al. 2017, "LightGBM: a highly
-    efficient gradient boosting decision tree".
+    efficient gradient boosting decision tree"; stacking by cross-fitting: Wolpert 1992, "Stacked generalization".
     """
 
     name = "stack"
@@ -79,54 +73,57 @@ class Stack(Recommender[StackParams]):
     ranks_new_users = True
     ranks_new_items = True
 
-    def __init__(self, params: StackParams) -> None:
-        super().__init__(params)
-        self.needs_profiles = params.blocks
-        self.ranks_new_users = not params.blocks
-
     def fit(self, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
+        """The stack, or the plain blend where it is as good."""
         from recprofile_lightgbm.features import Features
-        from recprofile_lightgbm.ranking import BestRanker, StackRanker
         from recprofile_lightgbm.training import Settings, learn
 
         p = self.params
         if len(inputs.rankers) < 2:
             message = f"'lightgbm/stack' has {len(inputs.rankers)} of at least two rankers"
             raise RunError.of("RP404", message, help=("name them in 'from'",))
-        if p.blocks and inputs.profiles is None:
-            raise RunError.of("RP404", "'blocks' needs profiles", help=("name a fuse stage in 'from'",))
         if len(data.valid) == 0:
             helps = ("hold events out with 'split'",)
             raise DataError.of("RP507", "the split left no validation events to learn from", help=helps)
         fit = data.for_tuning()
         again = ctx.refit(fit)
-        features = Features.of(fit, again.rankers, again.profiles if p.blocks else None, depth=p.candidates)
-        settings = Settings(p.leaves, p.learning_rate, p.rounds, p.patience, p.min_leaf, p.l2, ctx.seed)
-        found = learn(features, settings, metric=p.metric, limit=p.users, ctx=ctx)
-        ctx.note("decision", "stack" if found.model is not None else f"'{found.best}' alone")
-        if found.stack == 0 and found.model is None:
-            ctx.warn(f"{found.users} users are too few to learn a stack from: ranks by '{found.best}' alone")
-            return BestRanker(inputs.rankers[found.best], found.best)
-        ctx.note(f"{p.metric} on validation", {"stack": round(found.stack, 4), found.best: round(found.single, 4)})
-        ctx.note("gain on other users", f"{found.gain:+.4f} ± {found.error:.4f} ({found.users} users)")
+        chosen = choose_blend(again.rankers, fit, metric=p.metric, limit=p.users, rng=ctx.rng())
+        plain = BlendRanker.of(chosen.weights, fit, again)
+        settings = Settings(p.leaves, p.learning_rate, p.rounds, p.min_leaf, p.l2, ctx.seed)
+        features = Features.of(fit, again.rankers, depth=p.candidates)
+        found = learn(features, plain, settings, metric=p.metric, limit=p.users, ctx=ctx)
+        tell(found, chosen.weights, p.metric, ctx)
         if found.model is None:
-            return BestRanker(inputs.rankers[found.best], found.best)
-        ctx.note("trees", found.rounds)
-        ctx.note("gain by feature", {name: round(float(share), 3) for name, share in (found.gains or {}).items()})
-        return StackRanker(self._features(data, inputs), found.model)
+            return BlendRanker.of(chosen.weights, data, inputs)
+        return self._stack(found.model, data, inputs)
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
-        from recprofile_lightgbm.ranking import BestRanker, StackRanker
+        """The Ranker that was packed."""
+        if "weights" in pack.values:
+            return BlendRanker.of(pack.values["weights"], data, inputs)
+        return self._stack(pack.arrays["model"], data, inputs)
 
-        if "best" in pack.values:
-            return BestRanker(inputs.rankers[pack.values["best"]], pack.values["best"])
-        return StackRanker(self._features(data, inputs), pack.arrays["model"])
-
-    def _features(self, data: Dataset, inputs: Inputs) -> Any:  # noqa: ANN401 - a Features, whose module is imported late
+    def _stack(self, model: Any, data: Dataset, inputs: Inputs) -> Ranker:  # noqa: ANN401 - its module is imported late
         from recprofile_lightgbm.features import Features
+        from recprofile_lightgbm.ranking import StackRanker
 
-        profiles = inputs.profiles if self.params.blocks else None
-        return Features.of(data, inputs.rankers, profiles, depth=self.params.candidates)
+        return StackRanker(Features.of(data, inputs.rankers, depth=self.params.candidates), model)
+
+
+def tell(found: Learnt, weights: Mapping[str, float], metric: str, ctx: Context) -> None:
+    """Say what was decided, and by how much, beside the stage."""
+    plain = "the plain blend" if len(weights) > 1 else f"'{next(iter(weights))}' alone"
+    ctx.note("decision", "stack" if found.model is not None else plain)
+    ctx.note("weights of the plain blend", {id: round(weight, 4) for id, weight in weights.items()})
+    if found.stack is None or found.plain is None:
+        ctx.warn(f"{found.users} users with a relevant candidate are too few to learn a stack from: ranks by {plain}")
+        return
+    gain = found.stack.minus(found.plain)
+    ctx.note(f"{metric} on validation", {"stack": round(found.stack.mean, 4), plain: round(found.plain.mean, 4)})
+    ctx.note("gain on other users", f"{gain.mean:+.4f} ± {gain.error:.4f} ({found.users} users)")
+    if found.model is not None:
+        ctx.note("trees", found.trees)
+        ctx.note("gain by feature", {name: round(share, 3) for name, share in found.gains.items()})
 
 
 @hookimpl
