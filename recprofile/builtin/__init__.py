@@ -16,6 +16,7 @@ from recprofile.builtin.preprocess import Dedupe, Impute, KCore, Propensity, Sca
 from recprofile.builtin.recommend import (
     Bandit,
     Blend,
+    ContentRidge,
     Dot,
     Ease,
     Edlae,
@@ -28,6 +29,7 @@ from recprofile.builtin.recommend import (
     Slim,
     Switch,
     UserKnn,
+    WeightedEase,
 )
 from recprofile.builtin.rerank import Mmr
 from recprofile.builtin.rerank_popularity import Popularity
@@ -55,6 +57,7 @@ def recprofile_recommenders() -> Sequence[type[Recommender[Any]]]:
     return [
         Bandit,
         Blend,
+        ContentRidge,
         Dot,
         Ease,
         Edlae,
@@ -67,6 +70,7 @@ def recprofile_recommenders() -> Sequence[type[Recommender[Any]]]:
         Slim,
         Switch,
         UserKnn,
+        WeightedEase,
     ]
 
 
