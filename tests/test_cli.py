@@ -44,7 +44,7 @@ stages:
 evaluate: {metrics: [ndgc@10]}
 """
 ROWS = "ratings.csv 2 rows, movies.csv 2 rows"
-HEAVY = ["torch", "transformers", "sklearn", "pandas", "surprise", "fairlearn", "scipy", "jinja2"]
+HEAVY = ["torch", "transformers", "sklearn", "pandas", "surprise", "fairlearn", "lightgbm", "scipy", "jinja2"]
 
 
 @pytest.fixture(autouse=True)
@@ -563,7 +563,7 @@ def test_every_component_here_can_be_described_in_80_columns(cli, name):
             "ray/x",
             [
                 "RP304 the namespace 'ray' of 'ray/x' is not installed",
-                "     = namespaces: acme, builtin, fairlearn, hf, surprise",
+                "     = namespaces: acme, builtin, fairlearn, hf, lightgbm, surprise",
             ],
         ),
         ("hf/txt", ["RP301 no component 'hf/txt'", "     = did you mean 'hf/text'?"]),

@@ -49,7 +49,7 @@ def leftover(path: str, *inside: str, age: float = 7200) -> Path:
 def test_all_is_well_here(doctor, capsys):
     status, found = doctor()
     assert (status, found["well"], found["troubles"]) == (0, True, [])
-    assert {"builtin", "fairlearn", "hf", "surprise"} <= set(found["plugins"]["loaded"])
+    assert {"builtin", "fairlearn", "hf", "lightgbm", "surprise"} <= set(found["plugins"]["loaded"])
     assert found["versions"]["numpy"]
     assert found["devices"]["cores"] >= 1
     assert found["devices"]["torch_seconds"] >= 0

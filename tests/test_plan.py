@@ -487,7 +487,7 @@ def test_rp304_a_namespace_that_nobody_knows(refused):
         "   9 |   - recommend: toys/blend\n"
         "     |                ^^^^^^^^^^\n"
         "     = did you mean 'toy'?\n"
-        "     = namespaces: builtin, fairlearn, hf, lost, surprise, toy"
+        "     = namespaces: builtin, fairlearn, hf, lightgbm, lost, surprise, toy"
     )
 
 

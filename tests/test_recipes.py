@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 import recprofile
 from recprofile.assets import DATASETS
@@ -91,22 +92,40 @@ def films(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def quick(films, tmp_path_factory):
-    """quickstart.yaml with files in place of the data set, and words in place of the sentence encoder."""
-    folder = tmp_path_factory.mktemp("quick")
-    text = (RECIPES / "quickstart.yaml").read_text(encoding="utf-8")
-    old = "  - encode: hf/text\n    id: plot\n    with:\n      model: " + MODEL + "\n      columns: [title, genres]\n"
-    assert old in text
-    text = text.replace(old, "  - encode: tfidf\n    id: plot\n    with: {columns: [title, genres]}\n")
+def run_here(path, films, folder, *sets):
+    """Run a recipe of films with files in place of the data set, and words in place of the sentence encoder."""
+    recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    encoders = [stage for stage in recipe["stages"] if stage.get("encode") == "hf/text"]
+    assert encoders
+    for stage in encoders:
+        assert stage["with"].pop("model") == MODEL
+        stage |= {"encode": "tfidf", "with": {"columns": stage["with"]["columns"]}}
+    text = yaml.safe_dump(recipe, sort_keys=False)
     for part in ("interactions", "items", "users"):
         assert f"dataset://movielens-100k/{part}" in text
         shutil.copy(films / f"{part}.parquet", folder)
         text = text.replace(f"dataset://movielens-100k/{part}", f"{part}.parquet")
-    recipe = folder / "quickstart.yaml"
-    recipe.write_text(text, encoding="utf-8")
-    sets = ("stages.taste.with.dim=4", "evaluate.bootstrap=100", "list.k=10")
-    return recprofile.run(recipe, sets, device="cpu")
+    (folder / path.name).write_text(text, encoding="utf-8")
+    return recprofile.run(folder / path.name, ("evaluate.bootstrap=100", "list.k=10", *sets), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def quick(films, tmp_path_factory):
+    return run_here(RECIPES / "quickstart.yaml", films, tmp_path_factory.mktemp("quick"), "stages.taste.with.dim=4")
+
+
+def test_movies_runs_and_says_what_it_chose(films, tmp_path):
+    few = ("stages.factors.with.dim=4", "stages.cold.with.dim=4")
+    result = run_here(RECIPES / "movies.yaml", films, tmp_path, *few)
+    run = Run.open(result.out)
+    facts = {stage["id"]: stage["facts"] for stage in run.manifest["stages"]}
+    assert facts["together"]["order"] in {"no", "near", "sequence"}
+    assert facts["warm"]["decision"]
+    assert set(facts["cold"]["blocks"]) == {"plot", "words", "genres", "year"}
+    assert "scale of cold items" in facts["movies"]
+    by_movies = {ranker["id"]: ranker["role"] for ranker in result.metrics["rankers"]}
+    assert by_movies["movies"] == "main"
+    assert len(run.table("explanations.parquet")) > 0
 
 
 def test_quickstart_runs_with_every_kind_of_stage(quick):

@@ -361,7 +361,7 @@ def test_the_order_of_entry_points_does_not_matter(site):
 
 def test_what_is_installed_here_loads():
     registry = make_registry()
-    assert [p.namespace for p in registry.plugins] == ["builtin", "acme", "fairlearn", "hf", "surprise"]
+    assert [p.namespace for p in registry.plugins] == ["builtin", "acme", "fairlearn", "hf", "lightgbm", "surprise"]
     assert not [p.problem for p in registry.plugins if p.problem]
     assert {offer.verb for offer in registry.offers} <= set(HOOK_OF)
 

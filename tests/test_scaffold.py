@@ -141,7 +141,7 @@ def test_what_is_no_namespace_is_refused(name, near, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["builtin", "hf", "surprise", "acme"])
+@pytest.mark.parametrize("name", ["builtin", "hf", "lightgbm", "surprise", "acme"])
 def test_a_namespace_that_is_taken_is_refused(name, tmp_path, capsys):
     assert status_of(["plugins", "new", name, "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"RP303 the namespace '{name}' is taken by recprofile")

@@ -35,6 +35,7 @@ LIBRARIES = (
     "transformers",
     "scikit-surprise",
     "fairlearn",
+    "lightgbm",
     "pydantic",
 )
 

@@ -16,6 +16,7 @@ from recprofile.executor import Executor, LocalExecutor
 BUILTIN = "builtin"
 FIRST_PARTY = {
     "hf": "recprofile-hf",
+    "lightgbm": "recprofile-lightgbm",
     "surprise": "recprofile-surprise",
     "fairlearn": "recprofile-fairlearn",
 }

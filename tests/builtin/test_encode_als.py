@@ -4,7 +4,7 @@ import pytest
 from recprofile.builtin.encode import Als
 from recprofile.builtin.fuse import Weighted
 from recprofile.builtin.recommend.dot import DotRanker
-from recprofile.plugin import DataError, Embeddings, Encoded, FoldIn, Profiles
+from recprofile.plugin import DataError, Embeddings, Encoded, FoldIn, Profiles, RunError
 from recprofile.testing import EncoderTests, checkerboard, context, dataset, toy
 
 
@@ -110,6 +110,12 @@ def test_weights_that_cannot_be_confidences_are_refused():
         encode(dataset([("u", "a", -2)]), weighted=True)
     with pytest.raises(DataError, match="RP503 an event has no weight"):
         encode(dataset([("u", "a", float("nan"))]), weighted=True)
+
+
+def test_weights_too_far_apart_for_float32_are_told():
+    data = dataset([(u, i, 1e7 * (1 + (u + i) % 3)) for u in range(6) for i in range(6) if (u + i) % 2])
+    with pytest.raises(RunError, match="RP601 the equations of 'als' have no solution in float32"):
+        Als(Als.params_type(weighted=True, nu=0.0)).encode(data, context())
 
 
 def test_no_event_gives_missing_vectors_and_a_warning():

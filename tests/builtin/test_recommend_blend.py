@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from recprofile.blending.search import STEPS, choose_blend, forward_selection, judged_elsewhere
+from recprofile.blending.units import standardised, weighted_mean
 from recprofile.builtin.recommend import Blend, Ease, ItemKnn, Popular
-from recprofile.builtin.recommend.blend_search import STEPS, choose, forward_selection, judged_elsewhere
-from recprofile.builtin.recommend.blend_units import standardised, weighted_mean
 from recprofile.plugin import DataError, Inputs, Pack, Ranker, RunError, judge
 from recprofile.testing import RecommenderTests, context, dataset, toy
 
@@ -156,7 +156,7 @@ def test_the_same_seed_gives_the_same_choice():
     data, taste, noise = planted()
     rankers = {"a": Given(taste + 2 * noise[0]), "b": Given(taste + 2 * noise[1]), "c": Given(noise[0])}
     tuning = data.for_tuning()
-    found = [choose(rankers, tuning, metric="ndcg@10", limit=50, rng=np.random.default_rng(3)) for _ in range(2)]
+    found = [choose_blend(rankers, tuning, metric="ndcg@10", limit=50, rng=np.random.default_rng(3)) for _ in range(2)]
     assert found[0] == found[1]
     assert found[0].users == 50
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from recprofile.plugin import Context, FloatArray, Progress
+from recprofile.plugin import Context, FloatArray, Progress, RunError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -66,6 +66,7 @@ def _solve(side: torch.Tensor, other: torch.Tensor, batches: list[Batch], *, alp
     """Set each row of `side` to the minimiser of the loss, the other side being fixed.
 
     Row u solves (YᵀY + alpha·Y_uᵀ W_u Y_u + λ_u I) x = Y_uᵀ (1 + alpha·w_u), Y_u being the rows of its entries.
+    Raises RunError RP601 where weights are so far apart that float32 cannot tell the matrix from a singular one.
     """
     gram = other.T @ other
     padded = torch.cat([other, other.new_zeros((1, other.shape[1]))])
@@ -82,7 +83,10 @@ def _solve(side: torch.Tensor, other: torch.Tensor, batches: list[Batch], *, alp
                 weights = batch.weights[:, at : at + width, None]
                 left.baddbmm_(near.mT, near * weights, alpha=alpha)
                 right += (near * (1 + alpha * weights)).sum(dim=1)
-        root = torch.linalg.cholesky(left)
+        root, failed = torch.linalg.cholesky_ex(left)
+        if failed.any():
+            helps = ("a larger 'l2' helps, or weights on a smaller scale",)
+            raise RunError.of("RP601", "the equations of 'als' have no solution in float32", help=helps)
         side[batch.rows] = torch.cholesky_solve(right[..., None], root)[..., 0]
         progress.add()
 

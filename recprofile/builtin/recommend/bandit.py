@@ -11,7 +11,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recprofile.builtin.recommend.bandit_posterior import Posterior, shared_prior
-from recprofile.builtin.recommend.blend_units import Standardised, standardised, unit_scores, user_blocks
 from recprofile.plugin import (
     BoolArray,
     Context,
@@ -27,6 +26,10 @@ from recprofile.plugin import (
     Ranker,
     Recommender,
     RunError,
+    Standardised,
+    standardised,
+    unit_scores,
+    user_blocks,
 )
 
 Doubles: TypeAlias = NDArray[np.float64]

@@ -168,8 +168,8 @@ class _Fold:
         near = sum((np.float32(w) * self.near[name] for name, w in s.weights.items()), np.float32(0))
         kernel = kernel_of(np.asarray(near, np.float32), sum(s.weights.values()), s.sharpness)
         n = len(self.warm)
-        system = kernel[:n, :n].astype(np.float64)
-        system[np.diag_indices(n)] += s.ridge * self.growth
+        system = kernel[:n, :n].copy()
+        system[np.diag_indices(n)] += (s.ridge * self.growth).astype(np.float32)
         carry = cho_solve(cho_factor(system, lower=True, overwrite_a=True, check_finite=False), kernel[:n, n:])
         history, linear, factors = self.targets
         scores = np.full((len(history), self.data.n_items), -np.inf, np.float32)

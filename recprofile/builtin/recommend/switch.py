@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
-from recprofile.builtin.recommend.blend_units import Standardised, standardised, unit_scores
 from recprofile.builtin.recommend.switch_activity import EVERYONE, choose_threshold
 from recprofile.builtin.recommend.switch_scale import Scale, calibrated, mixed, share_to_come
 from recprofile.plugin import (
@@ -25,6 +24,9 @@ from recprofile.plugin import (
     Ranker,
     Recommender,
     RunError,
+    Standardised,
+    standardised,
+    unit_scores,
 )
 
 if TYPE_CHECKING:

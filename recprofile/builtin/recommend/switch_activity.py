@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.builtin.recommend.blend_search import judged_elsewhere
-from recprofile.plugin import BoolArray, Dataset, IntArray, Ranker, UserScores, judge
+from recprofile.plugin import BoolArray, Dataset, IntArray, Ranker, UserScores, judge, judged_elsewhere
 
 EVERYONE = int(np.iinfo(np.int32).max)  # a threshold below which everyone is
 MOST = 50  # thresholds tried: quantiles of the users' activity where there are more

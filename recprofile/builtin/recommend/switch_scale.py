@@ -14,8 +14,17 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.builtin.recommend.blend_units import unit_scores, user_blocks
-from recprofile.plugin import BoolArray, Dataset, FloatArray, Inputs, IntArray, Progress, Ranker
+from recprofile.plugin import (
+    BoolArray,
+    Dataset,
+    FloatArray,
+    Inputs,
+    IntArray,
+    Progress,
+    Ranker,
+    unit_scores,
+    user_blocks,
+)
 
 Counts: TypeAlias = NDArray[np.float64]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recprofile.plugin import BoolArray, Dataset, FloatArray, IntArray, Ranker
+from recprofile.artifacts import BoolArray, Dataset, FloatArray, IntArray
+from recprofile.components import Ranker
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

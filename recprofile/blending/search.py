@@ -10,8 +10,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.builtin.recommend.blend_units import unit_scores, user_blocks, weighted_mean
-from recprofile.plugin import BoolArray, Dataset, FloatArray, IntArray, Pack, Ranker, UserScores, judge
+from recprofile.artifacts import BoolArray, Dataset, FloatArray, IntArray, Pack
+from recprofile.blending.units import unit_scores, user_blocks, weighted_mean
+from recprofile.components import Ranker
+from recprofile.evaluate import UserScores, judge
 
 Counts: TypeAlias = tuple[int, ...]
 Values: TypeAlias = NDArray[np.float64]
@@ -22,7 +24,7 @@ KEPT_BYTES = 512 * 2**20  # scores kept while weights are tried
 
 
 @dataclass(frozen=True)
-class Choice:
+class BlendChoice:
     """Weights by ranker, summing to 1, and why: `gain` is the blend's mean over that of `best` alone.
 
     `gain` and `error`, its standard error, are on users that the weights judged there were not chosen on; `blend` and
@@ -106,9 +108,9 @@ class Trials:
         return self._memo[counts]
 
 
-def choose(
+def choose_blend(
     rankers: Mapping[str, Ranker], data: Dataset, *, metric: str, limit: int, rng: np.random.Generator
-) -> Choice:
+) -> BlendChoice:
     """The best single ranker, or the blend that beats it by more than a standard error on users not chosen on.
 
     Weights come from forward selection with replacement: beginning with none, STEPS times the ranker is added once
@@ -131,7 +133,7 @@ def choose(
     gain = UserScores(single.users, judged_elsewhere(chosen_on, single.values, rng)).minus(single)
     kept = chosen if gain.mean > gain.error else alone[best]
     weights = {name: count / sum(kept) for name, count in zip(names, kept, strict=True) if count}
-    return Choice(weights, names[best], n, trials.judged(chosen).mean, single.mean, gain.mean, gain.error)
+    return BlendChoice(weights, names[best], n, trials.judged(chosen).mean, single.mean, gain.mean, gain.error)
 
 
 def judged_elsewhere(chosen_on: Callable[[BoolArray], Values], before: Values, rng: np.random.Generator) -> Values:
