@@ -91,11 +91,9 @@ def films(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def quick(films, tmp_path_factory):
-    """quickstart.yaml with files in place of the data set, and words in place of the sentence encoder."""
-    folder = tmp_path_factory.mktemp("quick")
-    text = (RECIPES / "quickstart.yaml").read_text(encoding="utf-8")
+def offline(name, films, folder):
+    """A copy of a recipe with files in place of the data set, and words in place of the sentence encoder."""
+    text = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
     old = "  - encode: hf/text\n    id: plot\n    with:\n      model: " + MODEL + "\n      columns: [title, genres]\n"
     assert old in text
     text = text.replace(old, "  - encode: tfidf\n    id: plot\n    with: {columns: [title, genres]}\n")
@@ -103,10 +101,30 @@ def quick(films, tmp_path_factory):
         assert f"dataset://movielens-100k/{part}" in text
         shutil.copy(films / f"{part}.parquet", folder)
         text = text.replace(f"dataset://movielens-100k/{part}", f"{part}.parquet")
-    recipe = folder / "quickstart.yaml"
+    recipe = folder / f"{name}.yaml"
     recipe.write_text(text, encoding="utf-8")
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def quick(films, tmp_path_factory):
+    """What quickstart.yaml gives on files."""
+    recipe = offline("quickstart", films, tmp_path_factory.mktemp("quick"))
     sets = ("stages.taste.with.dim=4", "evaluate.bootstrap=100", "list.k=10")
     return recprofile.run(recipe, sets, device="cpu")
+
+
+def test_hybrid_ranks_films_that_nobody_has_rated_among_the_others(films, tmp_path):
+    sets = ("data.split.by=item-cold", "evaluate.bootstrap=100", "list.k=25")
+    result = recprofile.run(offline("hybrid", films, tmp_path), sets, device="cpu")
+    run = Run.open(result.out)
+    lists = run.table("recommendations.parquet")
+    facts = {stage["id"]: stage.get("facts", {}) for stage in run.manifest["stages"]}
+    assert facts["switch"]["cold items"] == "5 of 25"
+    assert lists["item"].n_unique() == 25
+    by_id = {r["id"]: r["metrics"]["recall@10"]["value"] for r in result.metrics["rankers"]}
+    assert by_id["ease"] == 0 < by_id["switch"]
+    assert {"blend", "stack", "warm", "content"} <= set(by_id)
 
 
 def test_quickstart_runs_with_every_kind_of_stage(quick):
