@@ -91,9 +91,9 @@ def films(tmp_path_factory):
     return folder
 
 
-def offline(name, films, folder):
+def offline(recipe, films, folder):
     """A copy of a recipe with files in place of the data set, and words in place of the sentence encoder."""
-    text = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+    text = recipe.read_text(encoding="utf-8")
     old = "  - encode: hf/text\n    id: plot\n    with:\n      model: " + MODEL + "\n      columns: [title, genres]\n"
     assert old in text
     text = text.replace(old, "  - encode: tfidf\n    id: plot\n    with: {columns: [title, genres]}\n")
@@ -101,22 +101,22 @@ def offline(name, films, folder):
         assert f"dataset://movielens-100k/{part}" in text
         shutil.copy(films / f"{part}.parquet", folder)
         text = text.replace(f"dataset://movielens-100k/{part}", f"{part}.parquet")
-    recipe = folder / f"{name}.yaml"
-    recipe.write_text(text, encoding="utf-8")
-    return recipe
+    copy = folder / recipe.name
+    copy.write_text(text, encoding="utf-8")
+    return copy
 
 
 @pytest.fixture(scope="module")
 def quick(films, tmp_path_factory):
     """What quickstart.yaml gives on files."""
-    recipe = offline("quickstart", films, tmp_path_factory.mktemp("quick"))
+    recipe = offline(RECIPES / "quickstart.yaml", films, tmp_path_factory.mktemp("quick"))
     sets = ("stages.taste.with.dim=4", "evaluate.bootstrap=100", "list.k=10")
     return recprofile.run(recipe, sets, device="cpu")
 
 
 def test_hybrid_ranks_films_that_nobody_has_rated_among_the_others(films, tmp_path):
     sets = ("data.split.by=item-cold", "evaluate.bootstrap=100", "list.k=25")
-    result = recprofile.run(offline("hybrid", films, tmp_path), sets, device="cpu")
+    result = recprofile.run(offline(RECIPES / "hybrid.yaml", films, tmp_path), sets, device="cpu")
     run = Run.open(result.out)
     lists = run.table("recommendations.parquet")
     facts = {stage["id"]: stage.get("facts", {}) for stage in run.manifest["stages"]}

@@ -83,7 +83,8 @@ class WeightedEase(Recommender[WeightedEaseParams]):
     With x_ui = 1 + grade·q for a positive event and low for another, an active user's held back, and T how often what
     came after what, a pair counting k(d) = reach_floor + (1 − reach_floor)·exp(−d / reach) where d events lie between:
 
-        G = T + Tᵀ + diag Σ_u x_ui²        C = (2 T + 2·backward Tᵀ) / (1 + backward) + diag Σ_u x_ui²
+        G = T + Tᵀ + diag Σ_u x_ui²
+        C = (2 T + 2·backward Tᵀ) / (1 + backward) + diag Σ_u x_ui²
         A = G + diag l2·((G_ii + 1) / mean)^l2_growth + prior·I        P = A⁻¹
         B = P (C + prior·S),  then  B_ij −= P_ij B_jj / P_jj, so that diag B = 0
         score = (h_u B)_i · (positives_i + 1)^-popularity
