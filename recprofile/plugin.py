@@ -62,6 +62,7 @@ from recprofile.components import (
 from recprofile.errors import ArtifactError, DataError, RunError, did_you_mean
 from recprofile.evaluate import UserScores, judge
 from recprofile.hookspecs import hookimpl
+from recprofile.ranking import top_k
 from recprofile.shape import refusal
 
 __all__ = [
@@ -125,6 +126,7 @@ __all__ = [
     "model_validator",
     "refusal",
     "standardised",
+    "top_k",
     "unit_scores",
     "user_blocks",
     "weighted_mean",

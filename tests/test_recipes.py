@@ -128,6 +128,18 @@ def test_movies_runs_and_says_what_it_chose(films, tmp_path):
     assert len(run.table("explanations.parquet")) > 0
 
 
+def test_hybrid_ranks_films_that_nobody_has_rated_among_the_others(films, tmp_path):
+    result = run_here(RECIPES / "hybrid.yaml", films, tmp_path, "data.split.by=item-cold", "list.k=25")
+    run = Run.open(result.out)
+    lists = run.table("recommendations.parquet")
+    facts = {stage["id"]: stage.get("facts", {}) for stage in run.manifest["stages"]}
+    assert facts["switch"]["cold items"] == "5 of 25"
+    assert lists["item"].n_unique() == 25
+    by_id = {r["id"]: r["metrics"]["recall@10"]["value"] for r in result.metrics["rankers"]}
+    assert by_id["ease"] == 0 < by_id["switch"]
+    assert {"blend", "stack", "warm", "content"} <= set(by_id)
+
+
 def test_quickstart_runs_with_every_kind_of_stage(quick):
     run = Run.open(quick.out)
     kinds = {stage["kind"] for stage in run.manifest["stages"]}

@@ -207,9 +207,7 @@ def test_without_relevant_pairs_of_cold_items_the_scale_is_finite_and_told():
     switched(
         data, lambda _: Inputs(rankers={"a": Given(np.ones((2, 2))), "b": Given(np.ones((2, 2)))}), warnings=warnings
     )
-    assert warnings == [
-        "no relevant event tells how cold items stand to warm ones: both kinds' units count as the same"
-    ]
+    assert warnings == ["no relevant event tells how cold items stand to warm ones: their scale is a guess"]
 
 
 def test_pairs_are_counted_by_user_side_and_score():

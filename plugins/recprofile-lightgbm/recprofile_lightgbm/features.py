@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from recprofile.plugin import (
     Ranker,
     Standardised,
     standardised,
+    top_k,
     unit_scores,
     user_blocks,
     weighted_mean,
@@ -121,27 +123,39 @@ class Features:
     def _candidates(self, units: Sequence[Standardised], seen: csr_array) -> Candidates:
         unseen = np.ones(units[0].z.shape, np.bool_)
         unseen[np.repeat(np.arange(len(unseen)), np.diff(seen.indptr)), seen.indices] = False
-        places = [places_of(np.where(unseen & unit.tells[:, None], unit.z, -np.inf)) for unit in units]
-        row, column = np.nonzero(np.min(places, axis=0) <= self.depth)
-        item = column.astype(np.int32)
+        orders = [np.where(unseen & unit.tells[:, None], unit.z, np.float32(-np.inf)) for unit in units]
+        row, item = best_of(orders, self.depth)
         mean = weighted_mean([(unit.z, unit.tells, 1.0) for unit in units])
         had = np.diff(seen.indptr)
         activity = over_mean(had, self.data.seen().nnz / max(self.data.n_users, 1))
         columns = []
-        for unit, place in zip(units, places, strict=True):
-            there = np.isfinite(place[row, item])
-            columns.append(np.where(there, unit.z[row, item], np.nan))
-            columns.append(np.where(there, np.log1p(place[row, item]), np.nan))
+        for scores in orders:
+            given = scores[row, item]
+            there = given > -np.inf
+            columns.append(np.where(there, given, np.nan))
+            columns.append(np.where(there, np.log1p(places_of(scores, row, given)), np.nan))
         columns += [mean[row, item], self.popularity[item], self.warm[item], activity[row]]
         return Candidates(row, item, np.stack(columns, axis=1).astype(np.float32), mean)
 
 
-def places_of(scores: FloatArray) -> FloatArray:
-    """Each item's place in its user's order, 1 for the highest, of equals the lower item; inf where it has none."""
-    order = np.argsort(-scores, axis=1, kind="stable")
-    places = np.empty(scores.shape, np.float32)
-    np.put_along_axis(places, order, np.arange(1, scores.shape[1] + 1, dtype=np.float32)[None, :], axis=1)
-    places[scores == -np.inf] = np.inf
+def best_of(orders: Sequence[FloatArray], depth: int) -> tuple[Rows, IntArray]:
+    """Pairs (row, item), by row and item, that are among the `depth` highest of their row in any of the orders."""
+    chosen = np.zeros(orders[0].shape, np.bool_)
+    for scores in orders:
+        items, _ = top_k(scores, depth)
+        row, at = np.nonzero(items >= 0)
+        chosen[row, items[row, at]] = True
+    row, column = np.nonzero(chosen)
+    return row, column.astype(np.int32)
+
+
+def places_of(scores: FloatArray, row: Rows, given: FloatArray) -> FloatArray:
+    """1 + how many scores of its row are higher, of each that is `given` of a rising `row`: float32 (n_pairs,)."""
+    rising = np.sort(scores, axis=1)
+    ends = np.searchsorted(row, np.arange(len(scores) + 1))
+    places = np.empty(len(row), np.float32)
+    for n, (start, stop) in enumerate(pairwise(ends)):
+        places[start:stop] = scores.shape[1] + 1 - np.searchsorted(rising[n], given[start:stop], side="right")
     return places
 
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from recprofile.plugin import Pack, Ranker
 from recprofile.testing import dataset
-from recprofile_lightgbm.features import Features, Table, over_mean, places_of
+from recprofile_lightgbm.features import Features, Table, best_of, over_mean, places_of
 from recprofile_lightgbm.ranking import behind
 from recprofile_lightgbm.training import pairs_of
 
@@ -104,9 +104,16 @@ def test_what_is_positive_in_the_test_part_is_relevant():
     assert len(empty.user) == 0
 
 
-def test_a_place_is_1_for_the_highest_and_inf_for_what_is_not_ranked():
-    places = places_of(np.array([[1, 3, 3, -INF], [-INF] * 4], np.float32))
-    assert places.tolist() == [[3, 1, 2, INF], [INF] * 4]
+def test_a_place_is_one_more_than_how_many_score_higher():
+    scores = np.array([[1, 3, 3, -INF], [0, 0, 0, 0], [2, 5, 1, 0]], np.float32)
+    row = np.array([0, 0, 0, 0, 2, 2])
+    places = places_of(scores, row, np.array([1, 3, 3, -INF, 0, 5], np.float32))
+    assert places.tolist() == [3, 1, 1, 4, 4, 1]
+
+
+def test_of_equals_the_first_items_are_candidates():
+    row, item = best_of([np.zeros((2, 5), np.float32), np.array([[-INF] * 5, [0, 0, 0, 0, 9]], np.float32)], 2)
+    assert list(zip(row.tolist(), item.tolist(), strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1), (1, 4)]
 
 
 def test_counts_are_logarithms_over_the_mean():

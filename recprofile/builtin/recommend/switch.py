@@ -287,14 +287,13 @@ class Switch(Recommender[SwitchParams]):
         lines, users = calibrated(
             fit, ctx.refit, min_events=least, folds=p.folds, limit=p.users, rng=ctx.rng(), progress=ctx.progress
         )
-        told = min(lines.positives) > 0
-        if not told:
-            ctx.warn("no relevant event tells how cold items stand to warm ones: both kinds' units count as the same")
+        if min(lines.positives) == 0:
+            ctx.warn("no relevant event tells how cold items stand to warm ones: their scale is a guess")
         share = p.share
         if share is None:
             again = list(ctx.refit(fit).rankers.values())
             share = share_to_come(data, fit, again, lines, min_events=least, users=users)
-        scale = lines.scale(share) if told else Scale(1.0, 0.0)
+        scale = lines.scale(share)
         ctx.note("cold items", f"{int(cold.sum())} of {len(cold)}")
         ctx.note("scale of cold items", {"slope": round(scale.slope, 3), "offset": round(scale.offset, 3)})
         ctx.note("share to come", round(share, 3))
