@@ -87,11 +87,16 @@ class _Fit:
 
     def _weights(self, order: str, l2: float, prior: float) -> FloatArray:
         gram, target = self.gram(order)
+        plain = target is gram
         mean = float((gram.diagonal() + 1).mean()) if len(gram) else 1.0
         ridge = np.float32(l2) * ((gram.diagonal() + 1) / np.float32(mean)) ** np.float32(self.p.l2_growth)
         if self.content is not None and prior > 0:
-            ridge, target = ridge + np.float32(prior), target + np.float32(prior) * self.content
+            ridge, target, plain = ridge + np.float32(prior), target + np.float32(prior) * self.content, False
         inverse = ridge_inverse(gram, ridge, self.ctx)
+        if plain:  # P C = I - P·ridge, and what is left is EASE without a product
+            inverse /= -inverse.diagonal().copy()
+            np.fill_diagonal(inverse, 0)
+            return inverse
         weights: FloatArray = inverse @ target
         weights -= inverse * (weights.diagonal() / inverse.diagonal())
         np.fill_diagonal(weights, 0)
