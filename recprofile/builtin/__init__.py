@@ -16,6 +16,7 @@ from recprofile.builtin.preprocess import Dedupe, Impute, KCore, Propensity, Sca
 from recprofile.builtin.recommend import (
     Bandit,
     Blend,
+    Bpr,
     Dot,
     Ease,
     Edlae,
@@ -23,10 +24,13 @@ from recprofile.builtin.recommend import (
     ImplicitAls,
     ItemKnn,
     L3ae,
+    Mlp,
     Popular,
     Rp3Beta,
+    SasRec,
     Slim,
     Switch,
+    TwoTower,
     UserKnn,
 )
 from recprofile.builtin.rerank import Mmr
@@ -55,6 +59,7 @@ def recprofile_recommenders() -> Sequence[type[Recommender[Any]]]:
     return [
         Bandit,
         Blend,
+        Bpr,
         Dot,
         Ease,
         Edlae,
@@ -62,10 +67,13 @@ def recprofile_recommenders() -> Sequence[type[Recommender[Any]]]:
         ImplicitAls,
         ItemKnn,
         L3ae,
+        Mlp,
         Popular,
         Rp3Beta,
+        SasRec,
         Slim,
         Switch,
+        TwoTower,
         UserKnn,
     ]
 
