@@ -14,10 +14,10 @@ class TrainingParams(Params):
     )
     max_epochs: int = Field(100, ge=1, le=10_000, description="Most passes that are tried where 'epochs' is null.")
     patience: int = Field(
-        5,
+        10,
         ge=1,
         le=1000,
-        description="Judgements in a row without a better NDCG@10 on the validation part that end the trying. Every "
-        "pass is judged up to the tenth, then one in every tenth part more of them.",
+        description="Where 'epochs' is null, trying ends once this many passes and half as many as the best needed were "
+        "made since it, by NDCG@10 on the validation part.",
     )
     learning_rate: float = Field(0.001, gt=0, le=10, description="Step size of Adam.")

@@ -67,7 +67,7 @@ def chosen_epochs(
     at_start = judge(learner.ranker(), fit) if start_ranks else None
     progress = ctx.progress(p.max_epochs, "epochs tried")
     best: UserScores | None = None
-    chosen, worse = default, 0
+    chosen = default
     for n in range(1, p.max_epochs + 1):
         pass_over(learner, n, ctx)
         progress.add()
@@ -80,10 +80,8 @@ def chosen_epochs(
             )
             return default
         if best is None or found.mean > best.mean:
-            best, chosen, worse = found, n, 0
-        else:
-            worse += 1
-        if worse == p.patience:
+            best, chosen = found, n
+        if n - chosen >= p.patience + chosen // 2:  # losses stand still at popularity before they fall
             break
     assert best is not None
     return 0 if at_start is not None and not best.beats(at_start) else chosen
