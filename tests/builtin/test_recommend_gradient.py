@@ -214,10 +214,8 @@ def test_without_a_validation_part_the_default_is_made_and_told():
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_stops_the_run(loss):
-    with pytest.raises(RunError, match="RP601 the loss of 'test' is (nan|inf) after epoch 1"):
-        trained(
-            lambda d, _: Counting(d, loss), toy(), Inputs(), context(), TrainingParams(epochs=2), default=1
-        )
+    with pytest.raises(RunError, match=r"RP601 the loss of 'test' is (nan|inf) after epoch 1"):
+        trained(lambda d, _: Counting(d, loss), toy(), Inputs(), context(), TrainingParams(epochs=2), default=1)
 
 
 def test_judgements_thin_out_after_the_tenth_epoch():

@@ -17,7 +17,7 @@ class TrainingParams(Params):
         10,
         ge=1,
         le=1000,
-        description="Where 'epochs' is null, trying ends once this many passes and half as many as the best needed were "
-        "made since it, by NDCG@10 on the validation part.",
+        description="Where 'epochs' is null, trying ends once this many passes, and half as many as the best needed, "
+        "were made since it, by NDCG@10 on the validation part.",
     )
     learning_rate: float = Field(0.001, gt=0, le=10, description="Step size of Adam.")

@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from recprofile.builtin.recommend.gradient.settings import TrainingParams
-from recprofile.plugin import Context, Dataset, Inputs, Ranker, RunError, UserScores, judge
+from recprofile.plugin import BoolArray, Context, Dataset, Inputs, Ranker, RunError, UserScores, judge
 
 
 class Learner(Protocol):
@@ -64,7 +66,8 @@ def chosen_epochs(
         return default
     fit = data.for_tuning()
     learner = make(fit, ctx.refit(fit))
-    at_start = judge(learner.ranker(), fit) if start_ranks else None
+    listed = new_items(fit)
+    at_start = judge(learner.ranker(), fit, candidates=listed) if start_ranks else None
     progress = ctx.progress(p.max_epochs, "epochs tried")
     best: UserScores | None = None
     chosen = default
@@ -73,7 +76,7 @@ def chosen_epochs(
         progress.add()
         if not (is_judged(n) or n == p.max_epochs):
             continue
-        found = judge(learner.ranker(), fit)
+        found = judge(learner.ranker(), fit, candidates=listed)
         if len(found.users) == 0:
             ctx.warn(
                 f"{ctx.stage}: no validation event can be judged to choose the number of epochs: {default} are made"
@@ -85,6 +88,17 @@ def chosen_epochs(
             break
     assert best is not None
     return 0 if at_start is not None and not best.beats(at_start) else chosen
+
+
+def new_items(fit: Dataset) -> BoolArray | None:
+    """The items to judge by, where validation is of items without training events alone; else None, for all.
+
+    bool (n_items,). A split by items lists those that it holds out, and so must what tunes itself for it.
+    """
+    seen = np.bincount(fit.train.item, minlength=fit.n_items) > 0
+    if len(fit.test) == 0 or seen[fit.test.item].any():
+        return None
+    return np.asarray(np.bincount(fit.test.item, minlength=fit.n_items) > 0)
 
 
 def is_judged(epoch: int) -> bool:
