@@ -45,7 +45,7 @@ class BprLearner:
         """Every positive pair once, in a new order."""
         n = len(self._positives)
         total = 0.0
-        for rows in self._chance.order(n).split(self._p.batch) if n else ():
+        for rows in self._chance.batches(n, size=self._p.batch):
             user, item = self._positives.row[rows], self._positives.column[rows]
             drawn = self._sampler.draw(len(rows), self._p.negatives)
             total += self.descent.step(self.loss(user, item, drawn)) * len(rows)

@@ -21,6 +21,6 @@ def content_of(data: Dataset, inputs: Inputs) -> tuple[FloatArray, BoolArray]:
         vectors = np.where(encoded.items.missing[:, None], np.float32(0), encoded.items.vectors)
         length = np.linalg.norm(vectors, axis=1)
         there = length > 0
-        parts.append(vectors / np.float32(length[there].mean() if there.any() else 1))
+        parts.append((vectors / (length[there].mean() if there.any() else 1)).astype(np.float32))
         missing &= ~there
     return np.concatenate(parts, axis=1), missing

@@ -50,7 +50,7 @@ class MlpLearner:
         if self._folds is None:  # made when they are needed: what ranks as `dot` needs none
             self._folds = tuple(folds(self._data, self._profiles, self._ctx, count=self._p.folds))
         batches = [
-            (fold, rows) for fold in self._folds for rows in self._chance.order(len(fold.user)).split(self._p.batch)
+            (fold, rows) for fold in self._folds for rows in self._chance.batches(len(fold.user), size=self._p.batch)
         ]
         total, many = 0.0, 0
         for at in self._chance.order(len(batches)).tolist() if len(self._warm) else ():

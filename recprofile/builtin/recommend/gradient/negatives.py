@@ -33,7 +33,7 @@ class Pairs:
         if len(self) == 0:
             return torch.zeros_like(keys, dtype=torch.bool)
         at = torch.searchsorted(self._keys, keys).clamp(max=len(self) - 1)
-        return self._keys[at] == keys
+        return torch.eq(self._keys[at], keys)
 
 
 class Sampler:

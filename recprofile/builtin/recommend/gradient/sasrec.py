@@ -9,7 +9,7 @@ from typing import Literal
 from recprofile.builtin.recommend.gradient.settings import TrainingParams
 from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, Recommender, model_validator, refusal
 
-DEFAULT_EPOCHS = 50  # where there is no validation part to choose by
+DEFAULT_EPOCHS = 30  # where there is no validation part to choose by
 
 
 class SasRecParams(TrainingParams):
@@ -49,7 +49,9 @@ class SasRecParams(TrainingParams):
         description="Where items are drawn: how far the loss makes up for those that are not (t of gSASRec); 0: not.",
     )
     dropout: float = Field(0.3, ge=0, lt=1, description="Share of entries of hidden layers that a step leaves out.")
-    learning_rate: float = Field(0.001, gt=0, le=10, description="Step size of Adam.")
+    # On the validation part of MovieLens-100K by time of each user: NDCG@10 .185 after 33 epochs with .003, .187 after
+    # 57 with .001; EASE has .154. With the next event alone (horizon 1) it stands still at popularity for long.
+    learning_rate: float = Field(0.003, gt=0, le=10, description="Step size of Adam.")
     batch: int = Field(4096, ge=1, le=10_000_000, description="Events of one step, padding included.")
 
     @model_validator(mode="after")
@@ -67,7 +69,7 @@ class SasRec(Recommender[SasRecParams]):
     An event is its item's vector, plus one of the level of its weight; the state after the last of a user's
     `max_length` last events ranks items by state · item vector + bias. Events of one time stand in the order of the
     log. Where `epochs` is null they are chosen on the validation part (see `training`), and the model is then learnt
-    anew from all training events; without a validation part there are 50.
+    anew from all training events; without a validation part there are 30.
 
     Loss of the state after event t, over its next `horizon` events that are positive, p_1 … p_h with shares falling
     linearly: softmax over the catalogue, ln Σ_j e^(s_j) - Σ_k share_k s_(p_k), with items before t left out of the sum

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,11 @@ class Chance:
     def order(self, n: int) -> Tensor:
         """0 … n-1 shuffled, on the device."""
         return torch.randperm(n, generator=self._host).to(self.device)
+
+    def batches(self, n: int, *, size: int) -> Iterator[Tensor]:
+        """0 … n-1 shuffled, on the device, in parts of this size; the last may be smaller, and without any is none."""
+        order = self.order(n)
+        return (order[first : first + size] for first in range(0, n, size))
 
     def uniform(self, *shape: int) -> Tensor:
         """In [0, 1), on the device."""

@@ -91,14 +91,14 @@ def chosen_epochs(
 
 
 def new_items(fit: Dataset) -> BoolArray | None:
-    """The items to judge by, where validation is of items without training events alone; else None, for all.
+    """The items to judge by, where validation is of items without training events; else None, for all items.
 
-    bool (n_items,). A split by items lists those that it holds out, and so must what tunes itself for it.
+    bool (n_items,): the held-out items without training events, where most held-out events are of such. A split by
+    items lists those alone, and what tunes itself for it must too.
     """
-    seen = np.bincount(fit.train.item, minlength=fit.n_items) > 0
-    if len(fit.test) == 0 or seen[fit.test.item].any():
-        return None
-    return np.asarray(np.bincount(fit.test.item, minlength=fit.n_items) > 0)
+    new = np.bincount(fit.train.item, minlength=fit.n_items) == 0
+    there = np.bincount(fit.test.item, minlength=fit.n_items)
+    return (there > 0) & new if 2 * there[new].sum() > there.sum() else None
 
 
 def is_judged(epoch: int) -> bool:

@@ -8,7 +8,7 @@ from recprofile.builtin.history import HistoryParams
 from recprofile.builtin.recommend.gradient.settings import TrainingParams
 from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, Recommender, UserColumns
 
-DEFAULT_EPOCHS = 30  # where there is no validation part to choose by
+DEFAULT_EPOCHS = 50  # where there is no validation part to choose by
 
 
 class TwoTowerParams(TrainingParams, HistoryParams):
@@ -27,14 +27,14 @@ class TwoTowerParams(TrainingParams, HistoryParams):
         0.5, ge=0, lt=1, description="Share of the entries of content vectors that a step leaves out."
     )
     item_dropout: float = Field(
-        0.4,
+        0.2,
         ge=0,
         lt=1,
         description="Share of items whose own vector a step leaves out, so that content learns to stand in for it.",
     )
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of entries of hidden layers that a step leaves out.")
     temperature: float = Field(0.1, gt=0, le=100, description="What cosines are divided by before the softmax.")
-    learning_rate: float = Field(0.003, gt=0, le=10, description="Step size of Adam.")
+    learning_rate: float = Field(0.006, gt=0, le=10, description="Step size of Adam.")
     batch: int = Field(128, ge=1, le=1_000_000, description="Users of one step.")
 
 
@@ -55,7 +55,7 @@ class TwoTower(Recommender[TwoTowerParams]):
     alone; without content it is not ranked.
 
     Where `epochs` is null they are chosen on the validation part (see `training`) and the towers are then learnt anew
-    from all training events; without a validation part there are 30. New users are ranked as those of training. Raises
+    from all training events; without a validation part there are 50. New users are ranked as those of training. Raises
     RunError RP601 when the loss is no number, DataError as `Table` does for `columns`.
 
     Source: Covington, Adams & Sargin 2016, "Deep neural networks for YouTube recommendations"; Yi et al. 2019,

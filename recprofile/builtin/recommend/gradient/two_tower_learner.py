@@ -68,7 +68,7 @@ class TwoTowerLearner:
     def epoch(self) -> float:
         """Every user once, in a new order."""
         total, many = 0.0, 0
-        for rows in self._chance.order(len(self._users)).split(self._p.batch) if len(self._users) else ():
+        for rows in self._chance.batches(len(self._users), size=self._p.batch):
             loss = self.loss(self._users[rows])
             if len(loss):
                 total += self.descent.step(loss.mean()) * len(loss)
