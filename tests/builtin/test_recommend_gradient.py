@@ -50,8 +50,8 @@ class TestSasRecKit(RecommenderTests):
     component = SasRec
     examples = [
         SMALL,
-        {"max_epochs": 2, "max_length": 2, "positions": "learnt", "horizon": 1},
-        SMALL | {"negatives": 3, "positive_only": True, "weights": False, "exclude_seen": False},
+        {"max_epochs": 2, "max_length": 2, "positions": "learnt", "horizon": 1, "layers": 2},
+        SMALL | {"negatives": 3, "positive_only": False, "weights": False, "exclude_seen": False},
     ]
 
 
