@@ -56,7 +56,7 @@ class BprLearner:
         w = self.descent.weights
         x, y, others = embedding(user, w["user"]), embedding(item, w["item"]), embedding(drawn, w["item"])
         right = (x * y).sum(1) + embedding(item, w["bias"]).squeeze(1)
-        scores = torch.einsum("nd,nkd->nk", x, others) + embedding(drawn, w["bias"]).squeeze(2)
+        scores = torch.einsum("bd,bkd->bk", x, others) + embedding(drawn, w["bias"]).squeeze(2)
         counts = ~self._positives.have(user[:, None], drawn)
         length = (x.square().sum(1) + y.square().sum(1))[:, None] + others.square().sum(2)
         each = softplus(scores - right[:, None]) + self._p.l2 / 2 * length

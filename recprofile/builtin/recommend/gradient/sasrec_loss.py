@@ -72,4 +72,4 @@ def gbce_loss(right: Tensor, share: Tensor, drawn: Tensor, counts: Tensor, *, n_
 
 def scores_of(states: Tensor, items: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Scores of items (n, h), each state's own: (n, h)."""
-    return torch.einsum("nd,nhd->nh", states, embedding(items, weight)) + bias[items]
+    return torch.einsum("bd,bhd->bh", states, embedding(items, weight)) + bias[items]

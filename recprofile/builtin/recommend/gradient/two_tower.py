@@ -26,8 +26,10 @@ class TwoTowerParams(TrainingParams, HistoryParams):
     content_dropout: float = Field(
         0.5, ge=0, lt=1, description="Share of the entries of content vectors that a step leaves out."
     )
+    # On validation parts of MovieLens-100K, with titles read by MiniLM: NDCG@10 .246 on a random split and .262 on new
+    # items with these two; .246 and .256 with a share of .2; .244 and .260 with a rate of .003.
     item_dropout: float = Field(
-        0.2,
+        0.4,
         ge=0,
         lt=1,
         description="Share of items whose own vector a step leaves out, so that content learns to stand in for it.",
