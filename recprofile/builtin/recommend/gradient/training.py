@@ -43,6 +43,7 @@ def trained(
     epochs = p.epochs
     if epochs is None:
         epochs = chosen_epochs(make, data, ctx, p, default=default, start_ranks=start_ranks)
+        ctx.note("epochs", epochs)
     learner = make(data, inputs)
     progress = ctx.progress(epochs, "epochs")
     for n in range(1, epochs + 1):
