@@ -95,9 +95,7 @@ def films(tmp_path_factory):
 def run_here(path, films, folder, *sets):
     """Run a recipe of films with files in place of the data set, and words in place of the sentence encoder."""
     recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    encoders = [stage for stage in recipe["stages"] if stage.get("encode") == "hf/text"]
-    assert encoders
-    for stage in encoders:
+    for stage in (stage for stage in recipe["stages"] if stage.get("encode") == "hf/text"):
         assert stage["with"].pop("model") == MODEL
         stage |= {"encode": "tfidf", "with": {"columns": stage["with"]["columns"]}}
     text = yaml.safe_dump(recipe, sort_keys=False)
@@ -138,6 +136,24 @@ def test_hybrid_ranks_films_that_nobody_has_rated_among_the_others(films, tmp_pa
     by_id = {r["id"]: r["metrics"]["recall@10"]["value"] for r in result.metrics["rankers"]}
     assert by_id["ease"] == 0 < by_id["switch"]
     assert {"blend", "stack", "warm", "content"} <= set(by_id)
+
+
+def ndcg(result):
+    return {r["id"]: r["metrics"]["ndcg@10"]["value"] for r in result.metrics["rankers"]}
+
+
+def test_two_tower_learns_what_tells_people_apart(films, tmp_path):
+    found = ndcg(run_here(RECIPES / "two-tower.yaml", films, tmp_path))
+    assert found["two-tower"] > found["baseline-popular"]
+
+
+def test_sequence_ranks_everyone_beside_its_baselines(films, tmp_path):
+    result = run_here(RECIPES / "sequence.yaml", films, tmp_path)
+    # what people take last, here hardly anybody took before, so there is little to foretell
+    assert list(ndcg(result)) == ["sasrec", "baseline-popular", "baseline-item-knn", "baseline-ease"]
+    lists = Run.open(result.out).table("recommendations.parquet")
+    assert lists["user"].n_unique() == 60
+    assert lists["score"].is_finite().all()
 
 
 def test_quickstart_runs_with_every_kind_of_stage(quick):

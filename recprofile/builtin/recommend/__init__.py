@@ -8,6 +8,7 @@ from recprofile.builtin.recommend.dot import Dot
 from recprofile.builtin.recommend.ease import Ease
 from recprofile.builtin.recommend.edlae import Edlae
 from recprofile.builtin.recommend.file import FileLists
+from recprofile.builtin.recommend.gradient import Bpr, Mlp, SasRec, TwoTower
 from recprofile.builtin.recommend.l3ae import L3ae
 from recprofile.builtin.recommend.neighbours import ItemKnn
 from recprofile.builtin.recommend.popular import Popular
@@ -20,6 +21,7 @@ from recprofile.builtin.recommend.weighted_ease import WeightedEase
 __all__ = [
     "Bandit",
     "Blend",
+    "Bpr",
     "ContentRidge",
     "Dot",
     "Ease",
@@ -28,10 +30,13 @@ __all__ = [
     "ImplicitAls",
     "ItemKnn",
     "L3ae",
+    "Mlp",
     "Popular",
     "Rp3Beta",
+    "SasRec",
     "Slim",
     "Switch",
+    "TwoTower",
     "UserKnn",
     "WeightedEase",
 ]

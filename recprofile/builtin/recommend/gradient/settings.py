@@ -1,0 +1,23 @@
+"""Parameters that every recommender learnt by gradient descent has."""
+
+from __future__ import annotations
+
+from recprofile.plugin import Field, Params
+
+
+class TrainingParams(Params):
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Passes over the training events; null: as many as rank the validation part best.",
+    )
+    max_epochs: int = Field(100, ge=1, le=10_000, description="Most passes that are tried where 'epochs' is null.")
+    patience: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Where 'epochs' is null, trying ends once this many passes, and half as many as the best needed, "
+        "were made since it, by NDCG@10 on the validation part.",
+    )
+    learning_rate: float = Field(0.001, gt=0, le=10, description="Step size of Adam.")
