@@ -54,7 +54,7 @@ def rebuild(
     here[-1] = False
     alone = _without_rest(data)
     encoded = {name: _encoded(base, name, data, alone, stored) for name in base.facts["sides"]}
-    fused = fuser.fuse(encoded, data, ctx)
+    fused = fuser.again(base.learnt, encoded, data, ctx) if base.learnt else fuser.fuse(encoded, data, ctx)
     users, items = fused.user_vectors.copy(), fused.item_vectors.copy()
     blocks: list[Block] = []
     history = None if fused.history is None else fused.history[: data.n_users - 1].tocsr()
@@ -82,6 +82,7 @@ def rebuild(
         np.asarray(users[here].any(axis=1)),
         history,
         asof=int(time.max()) if time is not None and len(time) else None,
+        block_weights=None if fused.block_weights is None else fused.block_weights[here],
     )
 
 
