@@ -215,7 +215,9 @@ class Fuser(Component[P], ABC):
 
     @abstractmethod
     def fuse(self, encoded: Mapping[str, Encoded], data: Dataset, ctx: Context) -> Profiles:
-        """Profiles of all users and items of `data`; one block per encode stage, named by its id."""
+        """Profiles of all users and items of `data`; one block per encode stage, named by its id, or fewer.
+
+        A block that mixes several bears the id of the fuse stage."""
 
     def again(
         self, learnt: Mapping[str, NDArray[Any]], encoded: Mapping[str, Encoded], data: Dataset, ctx: Context

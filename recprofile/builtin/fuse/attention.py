@@ -84,13 +84,13 @@ class Attention(Fuser[AttentionParams]):
             told = zip(names, learnt["theta"].tolist(), strict=True)
             ctx.note("history", {name: round(value, 2) for name, value in told})
             learnt |= {f"state/{name}": np.asarray(values) for name, values in state.items()}
-        return self._fused(learnt, data, blocks)
+        return self._fused(learnt, data, blocks, ctx)
 
     def again(
         self, learnt: Mapping[str, NDArray[Any]], encoded: Mapping[str, Encoded], data: Dataset, ctx: Context
     ) -> Profiles:
         """With the same θ and w."""
-        return self._fused(learnt, data, _blocks(encoded, data, self.params))
+        return self._fused(learnt, data, _blocks(encoded, data, self.params), ctx)
 
     def _lessons(
         self, lesson: Lesson, state: Mapping[str, NDArray[Any]], given: FloatArray, ctx: Context
@@ -110,7 +110,7 @@ class Attention(Fuser[AttentionParams]):
         found = {"weight": weight}
         return found | {"theta": values["theta"]} if "history" in taken else found
 
-    def _fused(self, learnt: Mapping[str, NDArray[Any]], data: Dataset, blocks: Blocks) -> Profiles:
+    def _fused(self, learnt: Mapping[str, NDArray[Any]], data: Dataset, blocks: Blocks, ctx: Context) -> Profiles:
         history, parts = blocks.history, blocks.parts
         if "theta" in learnt:
             state = {
@@ -125,7 +125,7 @@ class Attention(Fuser[AttentionParams]):
         ]
         dim = sum(part.dim for part in parts.values())
         used = any(part.pool is not None for part in parts.values())
-        return laid_out(placed, data, dim=dim, mask=True, history=lambda: history if used else None, learnt=learnt)
+        return laid_out(placed, data, ctx=ctx, dim=dim, history=lambda: history if used else None, learnt=learnt)
 
 
 def _blocks(encoded: Mapping[str, Encoded], data: Dataset, p: WeightedParams) -> Blocks:

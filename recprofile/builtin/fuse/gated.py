@@ -88,14 +88,14 @@ class Gated(Fuser[GatedParams]):
             ctx.note("deviation of weights by user", _rounded(parts, weights[known].std(axis=0)))
         if lesson is not None:
             ctx.note("weights", _rounded(parts, learnt["weight"]))
-        return _fused(learnt, parts, data, histories)
+        return _fused(learnt, parts, data, histories, ctx)
 
     def again(
         self, learnt: Mapping[str, NDArray[Any]], encoded: Mapping[str, Encoded], data: Dataset, ctx: Context
     ) -> Profiles:
         """With the same gate."""
         histories = Histories(data, self.params)
-        return _fused(learnt, dict(balanced_parts(encoded, data, histories, self.params)), data, histories)
+        return _fused(learnt, dict(balanced_parts(encoded, data, histories, self.params)), data, histories, ctx)
 
     def _lessons(
         self, lesson: Lesson, state: Mapping[str, NDArray[Any]], given: FloatArray, ctx: Context
@@ -124,7 +124,7 @@ def _by_user(learnt: Mapping[str, NDArray[Any]], parts: Mapping[str, Part], data
 
 
 def _fused(
-    learnt: Mapping[str, NDArray[Any]], parts: Mapping[str, Part], data: Dataset, histories: Histories
+    learnt: Mapping[str, NDArray[Any]], parts: Mapping[str, Part], data: Dataset, histories: Histories, ctx: Context
 ) -> Profiles:
     by_user = _by_user(learnt, parts, data) if "outer" in learnt else None
     placed = [
@@ -135,7 +135,7 @@ def _fused(
         for at, (name, part) in enumerate(parts.items())
     ]  # fmt: skip
     dim = sum(part.dim for part in parts.values())
-    return laid_out(placed, data, dim=dim, mask=True, history=histories.used, learnt=learnt)
+    return laid_out(placed, data, ctx=ctx, dim=dim, history=histories.used, learnt=learnt)
 
 
 def _rounded(parts: Mapping[str, Part], values: FloatArray) -> dict[str, float]:

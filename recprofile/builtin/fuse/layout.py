@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprofile.builtin.fuse.sides import Part
-from recprofile.plugin import Block, BoolArray, Dataset, FloatArray, Profiles
+from recprofile.plugin import Block, BoolArray, Context, Dataset, FloatArray, Profiles
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -37,15 +37,17 @@ def laid_out(
     placed: Iterable[Placed],
     data: Dataset,
     *,
+    ctx: Context,
     dim: int,
-    mask: bool,
     history: Callable[[], csr_array | None],
     learnt: Mapping[str, NDArray[Any]] | None = None,
+    expected: Mapping[str, Part] | None = None,
 ) -> Profiles:
-    """Profiles with these blocks, in their order, `dim` columns in all; see the module for `mask`.
+    """Profiles with these blocks, in their order, `dim` columns in all; what is missing is masked, and noted.
 
     Item vectors are multiplied by √(weight / spread), user vectors by the same and by what the block weighs for the
-    user as a multiple of `weight`. `history` gives the weights of history items, once all parts are made.
+    user as a multiple of `weight`. `history` gives the weights of history items, once all parts are made. `expected`
+    holds, by block, item vectors to take instead of the mean where the block does not know an item.
     """
     # Filled block by block, so that no more than one block is held twice.
     users, items = np.zeros((data.n_users, dim), np.float32), np.zeros((data.n_items, dim), np.float32)
@@ -68,11 +70,12 @@ def laid_out(
         at = stop
     by_user: FloatArray | None = None
     shares = _columns(weights, data.n_users)
-    if mask:
-        shares = masked(shares, _columns(here, data.n_users).astype(np.bool_))
-        blocks = _filled(items, blocks, _columns(there, data.n_items).astype(np.bool_))
+    of_users, of_items = _masks(here, data.n_users), _masks(there, data.n_items)
+    shares = masked(shares, of_users)
+    blocks = _filled(items, blocks, of_items, expected or {})
+    _note(ctx, blocks, of_users, of_items)
     shared = np.array([block.weight for block in blocks], np.float32)
-    if own or (mask and bool((shares != shared)[shares.any(axis=1)].any())):
+    if own or bool((shares != shared)[shares.any(axis=1)].any()):
         by_user = shares
         factors = np.divide(by_user, shared, out=np.zeros_like(by_user), where=shared > 0)
         for column, block in enumerate(blocks):
@@ -102,25 +105,45 @@ def masked(weights: FloatArray, here: BoolArray) -> FloatArray:
     whole, rest = weights.sum(axis=1), left.sum(axis=1)
     factor = np.divide(whole, rest, out=np.zeros_like(rest), where=rest > 0)
     # Where nothing is missing, a weight stays what it is to the last digit.
-    return np.where(here.all(axis=1)[:, None], weights, left * factor[:, None])
+    whole_rows = np.asarray(here.all(axis=1), np.bool_)
+    return np.where(whole_rows[:, None], weights, left * factor[:, None])
 
 
-def _filled(items: FloatArray, blocks: list[Block], there: BoolArray) -> list[Block]:
-    """Gives items that a block does not know, and another does, the block's mean; marks them in the block."""
+def _filled(items: FloatArray, blocks: list[Block], there: BoolArray, expected: Mapping[str, Part]) -> list[Block]:
+    """Gives items that a block does not know, and another does, what is expected of them; marks them in the block."""
     weighs = np.array([block.scale > 0 for block in blocks], np.bool_)
-    anywhere: BoolArray = np.asarray((there & weighs).any(axis=1))
+    anywhere = np.asarray((there & weighs).any(axis=1), np.bool_)
     out: list[Block] = []
     for column, block in enumerate(blocks):
-        known: BoolArray = there[:, column]
-        gaps: BoolArray = np.logical_and(anywhere, ~known)
+        known = there[:, column]
+        gaps = np.logical_and(anywhere, ~known)
         if block.scale > 0 and known.any() and gaps.any():
             part = items[:, block.start : block.stop]
             part[gaps] = part[known].mean(axis=0, dtype=np.float64)
+            if (foreseen := expected.get(block.name)) is not None:
+                told = gaps & foreseen.there
+                part[told] = foreseen.items[told] * np.float32(block.scale)
             out.append(replace(block, filled=gaps))
         else:
             out.append(block)
     return out
 
 
-def _columns(columns: list[Any], rows: int) -> NDArray[Any]:
+def _note(ctx: Context, blocks: list[Block], here: BoolArray, there: BoolArray) -> None:
+    """Says of how many users and items each block knows nothing, of those of whom another knows something."""
+    told = {}
+    for column, block in enumerate(blocks):
+        users = int((here.any(axis=1) & ~here[:, column]).sum())
+        items = int((there.any(axis=1) & ~there[:, column]).sum())
+        if users or items:
+            told[block.name] = f"{users} users, {items} items"
+    if told:
+        ctx.note("masked", told)
+
+
+def _masks(columns: list[BoolArray], rows: int) -> BoolArray:
+    return np.stack(columns, axis=1) if columns else np.zeros((rows, 0), np.bool_)
+
+
+def _columns(columns: list[FloatArray], rows: int) -> FloatArray:
     return np.stack(columns, axis=1) if columns else np.zeros((rows, 0), np.float32)

@@ -18,7 +18,7 @@ class Concat(Fuser[ConcatParams]):
     """Blocks side by side as their encoders made them; a score is the sum of their inner products.
 
     Users of a block of items alone are the means of their history, items of a block of users alone those of their
-    audience; what is missing is zero, and adds nothing. Later events move pooled blocks and those of models
+    audience; what is missing is masked (see `weighted`). Later events move pooled blocks and those of models
     (`update: fold-in`).
     """
 
@@ -30,7 +30,7 @@ class Concat(Fuser[ConcatParams]):
 
     def fuse(self, encoded: Mapping[str, Encoded], data: Dataset, ctx: Context) -> Profiles:
         """Profiles of all users and items."""
-        return _side_by_side(encoded, data, self.params, normalise=self.params.normalise, centre=False)
+        return _side_by_side(encoded, data, self.params, ctx, normalise=self.params.normalise, centre=False)
 
 
 class MeanHistoryParams(HistoryParams):
@@ -45,8 +45,8 @@ class MeanHistory(Fuser[MeanHistoryParams]):
     """A user is the mean of the items in their history: one block per encoder, all of equal weight.
 
     With `normalise`, a block's part of a score is the cosine of user and item; with `centre`, what all items have in
-    common is taken out first, without which most text vectors point one way. What is missing is zero, and adds nothing.
-    Later events move pooled blocks and those of models (`update: fold-in`).
+    common is taken out first, without which most text vectors point one way. What is missing is masked (see
+    `weighted`). Later events move pooled blocks and those of models (`update: fold-in`).
     """
 
     name = "mean-history"
@@ -57,13 +57,14 @@ class MeanHistory(Fuser[MeanHistoryParams]):
 
     def fuse(self, encoded: Mapping[str, Encoded], data: Dataset, ctx: Context) -> Profiles:
         """Profiles of all users and items."""
-        return _side_by_side(encoded, data, self.params, normalise=self.params.normalise, centre=self.params.centre)
+        p = self.params
+        return _side_by_side(encoded, data, p, ctx, normalise=p.normalise, centre=p.centre)
 
 
 def _side_by_side(
-    encoded: Mapping[str, Encoded], data: Dataset, p: HistoryParams, *, normalise: bool, centre: bool
+    encoded: Mapping[str, Encoded], data: Dataset, p: HistoryParams, ctx: Context, *, normalise: bool, centre: bool
 ) -> Profiles:
     histories = Histories(data, p)
     parts = complete_parts(encoded, data, histories, normalise=normalise, centre=centre, keep_models=False)
     dim = sum(one.dim for one in encoded.values())
-    return laid_out((Placed(name, part) for name, part in parts), data, dim=dim, mask=False, history=histories.used)
+    return laid_out((Placed(name, part) for name, part in parts), data, ctx=ctx, dim=dim, history=histories.used)

@@ -62,7 +62,7 @@ class Weighted(Fuser[WeightedParams]):
         placed = (
             Placed(name, part, self.params.weights.get(name, 1.0), spread_of(part, self.params)) for name, part in parts
         )
-        return laid_out(placed, data, dim=dim, mask=True, history=histories.used)
+        return laid_out(placed, data, ctx=ctx, dim=dim, history=histories.used)
 
 
 def balanced_parts(
