@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.builtin.fuse.mixed import MixedParams, item_sides, one_block, settled
+from recprofile.builtin.fuse.mixed import Learnt, MixedParams, Sides, expect_items, item_sides, one_block, settled
 from recprofile.builtin.lengths import unit_rows
-from recprofile.plugin import BoolArray, Context, Dataset, Encoded, Field, FloatArray, Fuser, Profiles
+from recprofile.plugin import Context, Dataset, Encoded, Field, Fuser, Profiles
 
 
 class CcaParams(MixedParams):
@@ -44,16 +44,19 @@ class Cca(Fuser[CcaParams]):
 
     def fuse(self, encoded: Mapping[str, Encoded], data: Dataset, ctx: Context) -> Profiles:
         """Profiles of all users and items."""
-        sides = item_sides(encoded, data, self.params, ctx)
+        expect_items(encoded, ctx)
+        sides = item_sides(encoded, data, self.params)
         learnt, agreement = common_maps(sides, dim=self.params.dim, l2=self.params.l2)
         ctx.note("agreement", [round(float(value), 3) for value in agreement[:8]])
-        return self.again(learnt, encoded, data, ctx)
+        return self._mixed(learnt, sides, data, ctx)
 
     def again(
         self, learnt: Mapping[str, NDArray[Any]], encoded: Mapping[str, Encoded], data: Dataset, ctx: Context
     ) -> Profiles:
         """By the same maps."""
-        sides = item_sides(encoded, data, self.params, ctx)
+        return self._mixed(learnt, item_sides(encoded, data, self.params), data, ctx)
+
+    def _mixed(self, learnt: Learnt, sides: Sides, data: Dataset, ctx: Context) -> Profiles:
         there = np.stack([known for _, known in sides.values()], axis=1)
         total = np.zeros((data.n_items, learnt[f"map/{next(iter(sides))}"].shape[1]))
         for name, (x, known) in sides.items():
@@ -63,9 +66,7 @@ class Cca(Fuser[CcaParams]):
         return one_block(items, anywhere, data, self.params, ctx, normalise=True, learnt=learnt)
 
 
-def common_maps(
-    sides: Mapping[str, tuple[FloatArray, BoolArray]], *, dim: int, l2: float
-) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
+def common_maps(sides: Sides, *, dim: int, l2: float) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
     """Each block's mean and map into the common space, times the agreement; and the agreement, falling."""
     many = np.sum([known for _, known in sides.values()], axis=0)
     weight = np.divide(1, np.sqrt(many), out=np.zeros(len(many)), where=many > 0)[:, None]

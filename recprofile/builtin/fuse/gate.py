@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprofile.builtin.fuse.layout import masked
+from recprofile.builtin.fuse.mixed import first_axes
 from recprofile.builtin.fuse.sides import Part
 from recprofile.builtin.lengths import unit_rows
 from recprofile.plugin import Dataset, FloatArray
@@ -22,10 +23,7 @@ def gate_state(parts: Mapping[str, Part], *, components: int) -> State:
     for name, part in parts.items():
         if part.pool is None:
             continue  # a model's axes are others after each training, and mean nothing to a gate learnt before
-        rows = unit_rows(part.items[part.there]).astype(np.float64)
-        values, axes = np.linalg.eigh(rows.T @ rows)
-        first = axes[:, np.argsort(-values)[:components]]
-        state[f"axes/{name}"] = first * np.sign(first[np.abs(first).argmax(axis=0), np.arange(first.shape[1])])
+        state[f"axes/{name}"] = first_axes(unit_rows(part.items[part.there]), components)
     return state
 
 

@@ -12,7 +12,6 @@ from recprofile.builtin.fuse.layout import Placed, laid_out
 from recprofile.builtin.fuse.sides import Histories, Part, complete_parts, pooled
 from recprofile.builtin.fuse.weighted import CENTRE
 from recprofile.builtin.history import HistoryParams
-from recprofile.builtin.lengths import unit_rows
 from recprofile.plugin import BoolArray, Context, Dataset, Encoded, Field, FloatArray, Profiles, RunError
 
 Learnt = Mapping[str, NDArray[Any]]
@@ -22,20 +21,23 @@ class MixedParams(HistoryParams):
     centre: bool = Field(True, description=CENTRE)
 
 
-def item_sides(
-    encoded: Mapping[str, Encoded], data: Dataset, p: MixedParams, ctx: Context
-) -> dict[str, tuple[FloatArray, BoolArray]]:
-    """Each stage's item vectors, of length 1, zero where missing, and where they are there.
+Sides = Mapping[str, tuple[FloatArray, BoolArray]]
 
-    Raises RunError RP404 where no stage gives items; one that gives users alone is left out, with a warning.
-    """
-    of_items = {name: Encoded(items=one.items) for name, one in encoded.items() if one.items is not None}
-    for name in encoded.keys() - of_items.keys():
-        ctx.warn(f"{ctx.stage}: '{name}' gives users alone, so it is left out")
-    if not of_items:
+
+def expect_items(encoded: Mapping[str, Encoded], ctx: Context) -> None:
+    """Raises RunError RP404 where no stage gives items; warns of those that give users alone."""
+    alone = [name for name, one in encoded.items() if one.items is None]
+    if len(alone) == len(encoded):
         raise RunError.of("RP404", f"'{ctx.stage}' needs vectors of items", help=("name such a stage in 'from'",))
+    for name in alone:
+        ctx.warn(f"{ctx.stage}: '{name}' gives users alone, so it is left out")
+
+
+def item_sides(encoded: Mapping[str, Encoded], data: Dataset, p: MixedParams) -> Sides:
+    """Each stage's item vectors, of length 1, zero where missing, and where they are there."""
+    of_items = {name: Encoded(items=one.items) for name, one in encoded.items() if one.items is not None}
     parts = complete_parts(of_items, data, Histories(data, p), normalise=True, centre=p.centre, keep_models=False)
-    return {name: (unit_rows(part.items), part.there) for name, part in parts}
+    return {name: (part.items, part.there) for name, part in parts}
 
 
 def one_block(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.builtin.fuse.mixed import Learnt, MixedParams, first_axes, item_sides, one_block
+from recprofile.builtin.fuse.mixed import Learnt, MixedParams, Sides, expect_items, first_axes, item_sides, one_block
 from recprofile.builtin.fuse.weighted import Weights, expect_named
 from recprofile.plugin import Context, Dataset, Encoded, Field, FloatArray, Fuser, Profiles, RunError
 
@@ -49,19 +49,22 @@ class Product(Fuser[ProductParams]):
     def fuse(self, encoded: Mapping[str, Encoded], data: Dataset, ctx: Context) -> Profiles:
         """Profiles of all users and items."""
         expect_named(self.params.weights, encoded)
-        sides = item_sides(encoded, data, self.params, ctx)
+        expect_items(encoded, ctx)
+        sides = item_sides(encoded, data, self.params)
         axes = {name: first_axes(x, self.params.components) for name, (x, _) in sides.items()}
         columns = int(np.prod([1 + one.shape[1] for one in axes.values()])) - 1
         if columns > WIDEST:
             message = f"{len(axes)} blocks of {self.params.components} components make {columns} columns, over {WIDEST}"
             raise RunError.of("RP601", message, help=("lower 'components' or name fewer stages in 'from'",))
-        return self.again({f"axes/{name}": one for name, one in axes.items()}, encoded, data, ctx)
+        return self._mixed({f"axes/{name}": one for name, one in axes.items()}, sides, data, ctx)
 
     def again(
         self, learnt: Mapping[str, NDArray[Any]], encoded: Mapping[str, Encoded], data: Dataset, ctx: Context
     ) -> Profiles:
         """Along the same axes."""
-        sides = item_sides(encoded, data, self.params, ctx)
+        return self._mixed(learnt, item_sides(encoded, data, self.params), data, ctx)
+
+    def _mixed(self, learnt: Learnt, sides: Sides, data: Dataset, ctx: Context) -> Profiles:
         rows = np.ones((data.n_items, 1), np.float32)
         for name, (x, _) in sides.items():
             rows = _outer(rows, x, learnt, name, self.params.weights.get(name, 1.0))
