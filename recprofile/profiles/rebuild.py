@@ -69,9 +69,8 @@ def rebuild(
         model = new.fold_in
         if model is not None:
             model = replace(model, confidence=model.confidence[: data.n_users - 1].tocsr())
-        blocks.append(
-            replace(new, weight=old["weight"], pool=pool, fold_in=model, scale=old["scale"], unit=old["unit"])
-        )
+        as_before = {key: old[key] for key in ("name", "weight", "scale", "unit")}
+        blocks.append(replace(new, pool=pool, fold_in=model, **as_before))
     time = alone.train.time
     return Profiles(
         data.users.ids.keep(here),

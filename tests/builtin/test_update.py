@@ -52,7 +52,9 @@ class TestFoldInOfAttention(OfLearntWeights):
         """As if it had learnt which items count, and to weigh blocks otherwise."""
         sides, p = self.sides(data), Attention.params_type(centre=False)
         state = feature_state(sides, _blocks(sides, data, p).parts, data, keys=2)
-        theta = np.random.default_rng(1).normal(size=len(feature_names(sides, state)))
+        names = feature_names(sides, state)
+        theta = np.random.default_rng(1).normal(size=len(names))
+        theta[names.index("popularity")] = 0  # a store holds the counts of items fixed, and these data do not
         found = {"theta": theta, "weight": np.array([0.5, 1.5]), "spread": np.array([2.0, 3.0])}
         return found | {f"state/{name}": np.asarray(values) for name, values in state.items()}
 
