@@ -52,6 +52,10 @@ class Attention(Fuser[AttentionParams]):
     is least, and first w, then θ too, is taken only where NDCG@10 of the other half gains more than its standard error;
     else weights stay as they are given, which is noted. Without validation events nothing is learnt (a warning).
 
+    Where history is attended to, a model's users are solved anew, 0.2 ms each for 64 dimensions and 100 items. On
+    MovieLens-100K it learns in 25 s and ranks better than `weighted` where the split is by time or by items; on random
+    splits it finds nothing to gain.
+
     The weights of history items are the profile's `history`; those of blocks are noted, and stand in profiles, where a
     block that is missing for a user leaves its weight to the others. Later events move profiles (`update: fold-in`,
     exactly, what was learnt held fixed; `pooled` cannot attend). The query does not see the candidate, so that a

@@ -29,6 +29,7 @@ class Cca(Fuser[CcaParams]):
     x_ib W_b over the blocks that know it, so that what is missing is masked, times each dimension's agreement in
     [0, 1] (the eigenvalue), brought to length 1; a user is the mean of their history, of length 1. An item that only
     content knows thus lies beside those that were liked with its like. The agreements are noted.
+    On MovieLens-100K it ranks items without events better than `weighted`, and others worse.
 
     Blocks of users alone are left out (a warning); without any of items RunError RP404. The one block bears the name
     of the fuse stage. Later events move profiles (`update: fold-in`, exactly); new items are mapped as the others.
