@@ -95,7 +95,14 @@ def films(tmp_path_factory):
 def quick(films, tmp_path_factory):
     """quickstart.yaml with files in place of the data set, and words in place of the sentence encoder."""
     folder = tmp_path_factory.mktemp("quick")
-    text = (RECIPES / "quickstart.yaml").read_text(encoding="utf-8")
+    recipe = folder / "quickstart.yaml"
+    recipe.write_text(offline((RECIPES / "quickstart.yaml").read_text(encoding="utf-8"), films, folder), "utf-8")
+    sets = ("stages.taste.with.dim=4", "evaluate.bootstrap=100", "list.k=10")
+    return recprofile.run(recipe, sets, device="cpu")
+
+
+def offline(text, films, folder):
+    """The recipe with the films' files, which are put beside it, and `tfidf`."""
     old = "  - encode: hf/text\n    id: plot\n    with:\n      model: " + MODEL + "\n      columns: [title, genres]\n"
     assert old in text
     text = text.replace(old, "  - encode: tfidf\n    id: plot\n    with: {columns: [title, genres]}\n")
@@ -103,10 +110,7 @@ def quick(films, tmp_path_factory):
         assert f"dataset://movielens-100k/{part}" in text
         shutil.copy(films / f"{part}.parquet", folder)
         text = text.replace(f"dataset://movielens-100k/{part}", f"{part}.parquet")
-    recipe = folder / "quickstart.yaml"
-    recipe.write_text(text, encoding="utf-8")
-    sets = ("stages.taste.with.dim=4", "evaluate.bootstrap=100", "list.k=10")
-    return recprofile.run(recipe, sets, device="cpu")
+    return text
 
 
 def test_quickstart_runs_with_every_kind_of_stage(quick):
@@ -131,6 +135,18 @@ def test_quickstart_predicts_ratings_checks_both_genders_and_explains_every_reco
     run = Run.open(quick.out)
     recs, why = run.table("recommendations.parquet"), run.table("explanations.parquet")
     assert recs.join(why, on=["user", "item"], how="anti").is_empty()
+
+
+def test_attention_runs_and_says_what_it_learnt(films, tmp_path):
+    """attention.yaml with files in place of the data set, and words in place of the sentence encoder."""
+    recipe = tmp_path / "attention.yaml"
+    recipe.write_text(offline((RECIPES / "attention.yaml").read_text(encoding="utf-8"), films, tmp_path), "utf-8")
+    result = recprofile.run(recipe, ("stages.taste.with.dim=4", "evaluate.bootstrap=100", "list.k=10"), device="cpu")
+    run = Run.open(result.out)
+    (stage,) = [stage for stage in run.manifest["stages"] if stage["kind"] == "fuse"]
+    assert set(stage["facts"]["weights"]) == {"plot", "genres", "taste"}
+    assert stage["facts"]["learnt"] in {"as given", "weights of blocks", "weights of blocks and history"}
+    assert sum(stage["facts"]["weights"].values()) == pytest.approx(1.3, abs=1e-3)
 
 
 def test_quickstart_has_profiles_of_three_blocks(quick):

@@ -221,7 +221,7 @@ def test_the_learner_scores_as_profiles_do():
     }
     fuser = Fuser(Fuser.params_type(centre=False))
     blocks = _blocks(encoded, data, fuser.params)
-    state = feature_state(encoded, blocks.parts, data, keys=2)
+    state = feature_state(blocks.parts, data, steady={"plot"}, keys=2)
     phi = features(blocks, data, fuser.params, state)
     theta = rng.normal(size=phi.shape[1]).astype(np.float32)
     given = np.array([0.7, 1.3], np.float32)
@@ -270,3 +270,19 @@ def test_places_finds_entries_of_a_sparse_matrix_and_says_which_are_not_there():
     place, found = places(history, np.array([0, 1, 1, 0]), np.array([2, 1, 2, 0]))
     assert found.tolist() == [True, True, False, True]
     assert place.tolist() == [1, 2, 0, 0]
+
+
+@pytest.mark.parametrize("component", [Attention, Gated])
+def test_an_encoder_that_is_another_without_the_held_out_events_is_learnt_with_all_the_same(component):
+    """A vocabulary may be smaller without them: axes of such a block are no features, and weights are learnt."""
+    data, make = chosen_by("plot")
+
+    def made(d):
+        sides = make(d)
+        if d.train.user.shape != data.train.user.shape:
+            sides["plot"] = of_items(d, np.pad(sides["plot"].items.vectors, [(0, 0), (1, 0)]))
+        return sides
+
+    got, notes, _ = fuse(component, data, made, weights={"plot": 0.2, "look": 1.8}, epochs=20)
+    assert notes["learnt"] != "as given"
+    assert not [name for name in got.learnt if name.startswith("state/") and name.endswith("/plot")]

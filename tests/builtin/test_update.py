@@ -51,7 +51,7 @@ class TestFoldInOfAttention(OfLearntWeights):
     def learnt(self, data):
         """As if it had learnt which items count, and to weigh blocks otherwise."""
         sides, p = self.sides(data), Attention.params_type(centre=False)
-        state = feature_state(sides, _blocks(sides, data, p).parts, data, keys=2)
+        state = feature_state(_blocks(sides, data, p).parts, data, steady={"plot"}, keys=2)
         names = feature_names(sides, state)
         theta = np.random.default_rng(1).normal(size=len(names))
         theta[names.index("popularity")] = 0  # a store holds the counts of items fixed, and these data do not
@@ -66,7 +66,7 @@ class TestFoldInOfGated(OfLearntWeights):
         """As if a gate had been learnt."""
         sides, rng, p = self.sides(data), np.random.default_rng(1), Gated.params_type(centre=False)
         parts = dict(balanced_parts(sides, data, Histories(data, p), p))
-        state = gate_state(parts, components=2)
+        state = gate_state(parts, steady={"plot"}, components=2)
         width = gate_inputs(parts, data, state).shape[1]
         found = {
             "inner": rng.normal(size=(width, 3)), "bias": np.zeros(3), "outer": rng.normal(size=(3, 2)),

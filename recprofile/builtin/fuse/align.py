@@ -39,8 +39,10 @@ class Align(Fuser[AlignParams]):
     With X (items, D) the blocks of items alone side by side, each of length 1, and Y the vectors of the block `to`
     (`als`), over the items that both know:
 
-        linear:  W = argmin Σ_i ‖y_i − ȳ − (x_i − x̄) W‖² + l2 ‖W‖²,  l2 by least leave-one-out error
-        mlp:     y = ȳ + tanh((x − x̄) A + a) B, by Adam, as many epochs as suit a held-out tenth of the items best
+        linear:  W = argmin Σ_i ‖y_i − ȳ − (x_i − x̄) W‖² + l2 ‖W‖²
+        mlp:     y = ȳ + tanh((x − x̄) A + a) B
+
+    with the l2 of least leave-one-out error; the net by Adam, for as many epochs as suit a held-out tenth best.
 
     An item without a vector in `to`, as one without events, gets the vector that the map gives it, so that a user's
     collaborative vector ranks it; users and known items keep theirs, and histories count items as they are known. Where

@@ -11,7 +11,7 @@ A history item's weight is a_uj = h_uj e^(θ·φ_uj) / Σ_k h_uk e^(θ·φ_uk), 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,11 @@ ROWS = 1 << 18  # history items whose vectors are looked at together: 400 MB at 
 State = Mapping[str, NDArray[Any]]
 
 
-def feature_state(encoded: Mapping[str, Encoded], parts: Mapping[str, Part], data: Dataset, *, keys: int) -> State:
-    """What the features need beside a person's own events: the keys' bases and scales, and the scale of popularity."""
+def feature_state(parts: Mapping[str, Part], data: Dataset, *, steady: Collection[str], keys: int) -> State:
+    """What the features need beside a person's own events: the scale of popularity, and bases and scales of the keys.
+
+    Blocks that are not `steady` have no keys: their axes are others after each training, and mean nothing to a query.
+    """
     counts = np.log1p(data.item_counts()[~data.cold_items()].astype(np.float64))
     spread = float(counts.std()) if len(counts) else 0.0
     state: dict[str, NDArray[Any]] = {
@@ -40,8 +43,8 @@ def feature_state(encoded: Mapping[str, Encoded], parts: Mapping[str, Part], dat
         "timed": np.array([data.has_time]),
     }
     for name, part in parts.items():
-        if encoded[name].items is None or encoded[name].users is not None or keys == 0:
-            continue  # a model's axes are others after each training, and mean nothing to a query learnt before
+        if name not in steady or keys == 0:
+            continue
         rows = unit_rows(part.items[part.there]).astype(np.float64)
         mean = rows.mean(axis=0) if len(rows) else np.zeros(part.dim)
         values, axes = np.linalg.eigh((rows - mean).T @ (rows - mean) / max(1, len(rows)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.builtin.fuse.attended import Blocks, attend, feature_names, feature_state, features, places
+from recprofile.builtin.fuse.attended import Blocks, State, attend, feature_names, feature_state, features, places
 from recprofile.builtin.fuse.choice import choose
 from recprofile.builtin.fuse.layout import Placed, laid_out
 from recprofile.builtin.fuse.lesson import Lesson, lesson_of
@@ -76,12 +76,13 @@ class Attention(Fuser[AttentionParams]):
         p = self.params
         expect_named(p.weights, encoded)
         blocks = _blocks(encoded, data, p)
-        state = feature_state(encoded, blocks.parts, data, keys=p.keys)
         spreads = np.array([spread_of(part, p) for part in blocks.parts.values()])
         given = np.array([p.weights.get(name, 1.0) for name in encoded], np.float32)
         learnt: dict[str, NDArray[Any]] = {"spread": spreads, "weight": given}
-        lesson = lesson_of(data, tuple(encoded), ctx, most=p.sample) if given.any() and data.n_users else None
+        lesson = lesson_of(data, encoded, ctx, most=p.sample) if given.any() and data.n_users else None
+        state: State = {}
         if lesson is not None:
+            state = feature_state(blocks.parts, data, steady=lesson.steady, keys=p.keys)
             learnt |= self._lessons(lesson, state, given, ctx)
         if "theta" in learnt:
             names = feature_names(encoded, state)

@@ -23,7 +23,8 @@ class Cca(Fuser[CcaParams]):
 
     With X_b the items of block b, each of length 1, centred, and known to n_i blocks, the common vectors G solve
 
-        max tr Gᵀ (Σ_b P_b) G  with  Σ_i n_i g_i g_iᵀ = I,  P_b = X_b (X_bᵀX_b + l2)⁻¹ X_bᵀ
+        max tr Gᵀ (Σ_b P_b) G  with  Σ_i n_i g_i g_iᵀ = I
+        P_b = X_b (X_bᵀX_b + l2)⁻¹ X_bᵀ
 
     by one singular value decomposition, and W_b = (X_bᵀX_b + l2)⁻¹ X_bᵀ G maps block b there. An item is the mean of
     x_ib W_b over the blocks that know it, so that what is missing is masked, times each dimension's agreement in

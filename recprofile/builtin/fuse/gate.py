@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,15 @@ from recprofile.plugin import Dataset, FloatArray
 State = Mapping[str, NDArray[Any]]
 
 
-def gate_state(parts: Mapping[str, Part], *, components: int) -> State:
-    """For each block whose users are pooled, the first principal axes of its item vectors: (d, components)."""
+def gate_state(parts: Mapping[str, Part], *, steady: Collection[str], components: int) -> State:
+    """For each `steady` block, the first principal axes of its item vectors: (d, components).
+
+    Of others the axes are new after each training, and mean nothing to a gate learnt before.
+    """
     state = {}
     for name, part in parts.items():
-        if part.pool is None:
-            continue  # a model's axes are others after each training, and mean nothing to a gate learnt before
+        if name not in steady:
+            continue
         state[f"axes/{name}"] = first_axes(unit_rows(part.items[part.there]), components)
     return state
 

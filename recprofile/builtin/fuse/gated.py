@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprofile.builtin.fuse.choice import choose
-from recprofile.builtin.fuse.gate import gate_inputs, gate_state, gate_weights, scale_of, standardised
+from recprofile.builtin.fuse.gate import State, gate_inputs, gate_state, gate_weights, scale_of, standardised
 from recprofile.builtin.fuse.layout import Placed, laid_out
 from recprofile.builtin.fuse.lesson import Lesson, lesson_of
 from recprofile.builtin.fuse.sides import Histories, Part
@@ -69,14 +69,15 @@ class Gated(Fuser[GatedParams]):
         expect_named(p.weights, encoded)
         histories = Histories(data, p)
         parts = dict(balanced_parts(encoded, data, histories, p))
-        state = gate_state(parts, components=p.components)
         given = np.array([p.weights.get(name, 1.0) for name in encoded], np.float32)
         learnt: dict[str, NDArray[Any]] = {
             "spread": np.array([spread_of(part, p) for part in parts.values()]),
             "weight": given,
         }
-        lesson = lesson_of(data, tuple(encoded), ctx, most=p.sample) if given.any() and data.n_users else None
+        lesson = lesson_of(data, encoded, ctx, most=p.sample) if given.any() and data.n_users else None
+        state: State = {}
         if lesson is not None:
+            state = gate_state(parts, steady=lesson.steady, components=p.components)
             learnt |= self._lessons(lesson, state, given, ctx)
         if "outer" in learnt:
             inputs = gate_inputs(parts, data, state)

@@ -30,8 +30,9 @@ class Product(Fuser[ProductParams]):
     h are the history weights, rows summing to 1, and k_b is the inner product of items in block b, brought to length 1
     and then reduced to its first `components` principal axes. Expanded, it is the sum over all sets of blocks of the
     products in the set: each block by itself, as `weighted` adds them, and what they say together, as a film of one
-    director in one genre. So a history item counts by how it suits the candidate in every respect. Nothing is learnt. It is for blocks of
-    content: few components hold little of a model's space, and with one, on MovieLens-100K, it ranks below `weighted`.
+    director in one genre. So a history item counts by how it suits the candidate in every respect. Nothing is
+    learnt. It is for blocks of content: few components hold little of a model's space, and with one, on MovieLens-100K,
+    it ranks below `weighted`.
 
     An item's vector is the outer product of (1, √w_b x_ib) over the blocks, less its constant, of
     Π_b (1 + components) − 1 columns; more than 4096 are refused (RunError RP601). A block that does not know an item
