@@ -30,6 +30,7 @@ from recprofile.shape import Model
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
 
@@ -227,7 +228,18 @@ class Fuser(Component[P], ABC):
 
     @abstractmethod
     def fuse(self, encoded: Mapping[str, Encoded], data: Dataset, ctx: Context) -> Profiles:
-        """Profiles of all users and items of `data`; one block per encode stage, named by its id."""
+        """Profiles of all users and items of `data`; one block per encode stage, named by its id, or fewer.
+
+        A block that mixes several bears the id of the fuse stage."""
+
+    def again(
+        self, learnt: Mapping[str, NDArray[Any]], encoded: Mapping[str, Encoded], data: Dataset, ctx: Context
+    ) -> Profiles:
+        """Profiles of other people, of the same items or more: `learnt` is what `fuse` gave as `Profiles.learnt`.
+
+        What updates and stores make profiles with; a fuser that learns nothing from users fuses as ever.
+        """
+        return self.fuse(encoded, data, ctx)
 
 
 class Ranker(ABC):

@@ -180,5 +180,14 @@ def test_quickstart_predicts_ratings_checks_both_genders_and_explains_every_reco
     assert recs.join(why, on=["user", "item"], how="anti").is_empty()
 
 
+def test_attention_runs_and_says_what_it_learnt(films, tmp_path):
+    result = run_here(RECIPES / "attention.yaml", films, tmp_path, "stages.taste.with.dim=4")
+    run = Run.open(result.out)
+    (stage,) = [stage for stage in run.manifest["stages"] if stage["kind"] == "fuse"]
+    assert set(stage["facts"]["weights"]) == {"plot", "genres", "taste"}
+    assert stage["facts"]["learnt"] in {"as given", "weights of blocks", "weights of blocks and history"}
+    assert sum(stage["facts"]["weights"].values()) == pytest.approx(1.3, abs=1e-3)
+
+
 def test_quickstart_has_profiles_of_three_blocks(quick):
     assert [block.name for block in Run.open(quick.out).profiles().blocks] == ["plot", "genres", "taste"]

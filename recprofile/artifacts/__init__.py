@@ -1,17 +1,18 @@
 """What passes between stages: frozen, self-checking, columnar.
 
 Read in this order: `pack` (how an artifact lies on disk), `tables` (ids and attributes), `interactions` (events and the
-Dataset), `vectors` (Embeddings and Profiles) with `fold_in` (how a model's users follow from behaviour), `results`
-(what a run gives back).
+Dataset), `vectors` (what an encoder gives), `profiles` (what a fuser gives) with `fold_in` (how a model's users follow
+from behaviour), `results` (what a run gives back).
 """
 
 from recprofile.artifacts.fold_in import FoldIn
 from recprofile.artifacts.interactions import Dataset, Interactions, PositiveRule
 from recprofile.artifacts.pack import Pack, load_pack, save_pack, save_table
+from recprofile.artifacts.profiles import Block, Profiles
 from recprofile.artifacts.results import CheckResult, Explanations, Measure, Recommendations
 from recprofile.artifacts.tables import IdMap, Table
 from recprofile.artifacts.types import BoolArray, FloatArray, IntArray
-from recprofile.artifacts.vectors import Block, Embeddings, Encoded, Profiles
+from recprofile.artifacts.vectors import Embeddings, Encoded
 
 __all__ = [
     "Block",

@@ -11,13 +11,13 @@ from typing import Any
 from recprofile.builtin.check import OffPolicy, Uplift
 from recprofile.builtin.encode import Als, Category, File, Numbers, TfIdf
 from recprofile.builtin.explain import Evidence
-from recprofile.builtin.fuse import Concat, MeanHistory, Weighted
+from recprofile.builtin.fuse import Align, Attention, Cca, Concat, Gated, MeanHistory, Product, Weighted
 from recprofile.builtin.preprocess import Dedupe, Impute, KCore, Propensity, Scale
 from recprofile.builtin.recommend import (
     Bandit,
     Blend,
-    ContentRidge,
     Bpr,
+    ContentRidge,
     Dot,
     Ease,
     Edlae,
@@ -53,7 +53,7 @@ def recprofile_encoders() -> Sequence[type[Encoder[Any]]]:
 
 @hookimpl
 def recprofile_fusers() -> Sequence[type[Fuser[Any]]]:
-    return [Concat, MeanHistory, Weighted]
+    return [Align, Attention, Cca, Concat, Gated, MeanHistory, Product, Weighted]
 
 
 @hookimpl

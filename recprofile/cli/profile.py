@@ -83,18 +83,21 @@ def print_card(card: Mapping[str, Any]) -> None:
         store_words.print_interests(card)
     if card["known"] and blocks:
         out.print()
+        own = any(b["weight"] != b["overall"] for b in blocks)  # else they weigh for everyone what they weigh here
         rows = [
             (
                 f"  {b['name']}",
                 str(b["dimensions"]),
                 number(b["weight"]),
+                *((number(b["overall"]),) if own else ()),
                 share(b["share"]),
                 b["rests_on"],
                 b["component"] or "",
             )
             for b in blocks
         ]
-        out.print(table(("  block", "dim", "weight", "share", "rests on", "made by"), rows, right=(1, 2, 3)))
+        heads = ("  block", "dim", "weight", *(("overall",) if own else ()), "share", "rests on", "made by")
+        out.print(table(heads, rows, right=(1, 2, 3, 4) if own else (1, 2, 3)))
         for block in blocks:
             for asset in block["assets"]:
                 out.print(f"  [dim]{escape(block['name'])}: {escape(asset)}[/dim]")
@@ -151,14 +154,15 @@ def _blocks(profiles: Profiles, code: int, listed: list[Any], run: Run) -> list[
         {
             "name": block.name,
             "dimensions": block.stop - block.start,
-            "weight": block.weight,
+            "weight": weight,
+            "overall": block.weight,
             "share": float(part / whole) if whole > 0 else None,
             "norm": float(np.linalg.norm(vector[block.start : block.stop])),
             "rests_on": _rests_on(block),
             "component": made_by.get(block.name),
             "assets": [a["uri"] for name, a in assets.items() if name.rpartition(".")[0] == block.name],
         }
-        for block, part in zip(profiles.blocks, parts, strict=True)
+        for block, part, weight in zip(profiles.blocks, parts, profiles.weights_of(code), strict=True)
     ]
 
 

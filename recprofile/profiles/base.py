@@ -37,7 +37,8 @@ class Base:
     with a column LABEL, what a person reads; `vectors` (n_items, d) float32 in the fused space; `raw` the encoders'
     item vectors by stage, and which are missing; `trained` bool and `positives` int64 (n_items,): whether an item had a
     training event, and how many positive ones; `facts` plain values: see `published_base` and `Stages.facts`;
-    `listed` the ids, as text, that the recipe's file of candidates names, known or not, and None without one.
+    `listed` the ids, as text, that the recipe's file of candidates names, known or not, and None without one; `learnt`
+    what the fuse stage learnt (`Profiles.learnt`).
     """
 
     names: pl.Series
@@ -48,6 +49,7 @@ class Base:
     positives: NDArray[np.int64]
     facts: Mapping[str, Any]
     listed: pl.Series | None = None
+    learnt: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     added: int = 0
     version: int = 0
 
@@ -110,6 +112,7 @@ class Base:
         }  # fmt: skip
         for name, (vectors, missing) in self.raw.items():
             arrays |= {f"raw/{name}": vectors, f"missing/{name}": missing}
+        arrays |= {f"learnt/{name}": values for name, values in self.learnt.items()}
         tables = {"catalogue": self.catalogue.with_columns(self.names.alias("\0id"))}
         if self.listed is not None:
             tables["candidates"] = self.listed.rename("id").to_frame()
@@ -130,6 +133,7 @@ class Base:
             a["positives"],
             pack.values,
             pack.tables["candidates"]["id"] if "candidates" in pack.tables else None,
+            {n.removeprefix("learnt/"): v for n, v in a.items() if n.startswith("learnt/")},
             version=version,
         )
 
@@ -219,6 +223,7 @@ def published_base(
             "users_whole": profiles.users.ids.dtype == pl.Int64,
         },
         listed,
+        profiles.learnt,
     )
 
 

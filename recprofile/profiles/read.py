@@ -230,7 +230,8 @@ def _blocks(who: Person, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "name": block.name,
             "dimensions": block.stop - block.start,
-            "weight": block.weight,
+            "weight": weight,
+            "overall": block.weight,
             "share": float(part / whole) if whole > 0 else None,
             "norm": float(np.linalg.norm(profile.user_vectors[0, block.start : block.stop])),
             "rests_on": "history, by model"
@@ -241,7 +242,7 @@ def _blocks(who: Person, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "component": (facts["encoders"].get(block.name) or {}).get("use"),
             "assets": [asset["uri"] for name, asset in assets.items() if name.rpartition(".")[0] == block.name],
         }
-        for block, part in zip(profile.blocks, parts, strict=True)
+        for block, part, weight in zip(profile.blocks, parts, profile.weights_of(0), strict=True)
     ]
 
 

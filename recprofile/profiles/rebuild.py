@@ -54,7 +54,7 @@ def rebuild(
     here[-1] = False
     alone = _without_rest(data)
     encoded = {name: _encoded(base, name, data, alone, stored) for name in base.facts["sides"]}
-    fused = fuser.fuse(encoded, data, ctx)
+    fused = fuser.again(base.learnt, encoded, data, ctx) if base.learnt else fuser.fuse(encoded, data, ctx)
     users, items = fused.user_vectors.copy(), fused.item_vectors.copy()
     blocks: list[Block] = []
     history = None if fused.history is None else fused.history[: data.n_users - 1].tocsr()
@@ -69,9 +69,8 @@ def rebuild(
         model = new.fold_in
         if model is not None:
             model = replace(model, confidence=model.confidence[: data.n_users - 1].tocsr())
-        blocks.append(
-            replace(new, weight=old["weight"], pool=pool, fold_in=model, scale=old["scale"], unit=old["unit"])
-        )
+        as_before = {key: old[key] for key in ("name", "weight", "scale", "unit")}
+        blocks.append(replace(new, pool=pool, fold_in=model, **as_before))
     time = alone.train.time
     return Profiles(
         data.users.ids.keep(here),
@@ -82,6 +81,7 @@ def rebuild(
         np.asarray(users[here].any(axis=1)),
         history,
         asof=int(time.max()) if time is not None and len(time) else None,
+        block_weights=None if fused.block_weights is None else fused.block_weights[here],
     )
 
 

@@ -107,6 +107,7 @@ def _less(p: Profiles, user: str) -> Profiles:
         history=None if p.history is None else p.history[np.flatnonzero(stays)].tocsr(),
         cards=p.cards.filter(pl.col("user").cast(pl.String) != user) if p.cards.width else p.cards,
         state={name: values[stays] for name, values in p.state.items()},
+        block_weights=None if p.block_weights is None else p.block_weights[stays],
     )
 
 

@@ -161,11 +161,11 @@ def _profile(profiles: Profiles, code: int, listed: IntArray) -> dict[str, Any]:
             {
                 "name": block.name,
                 "columns": block.stop - block.start,
-                "weight": _short(block.weight),
+                "weight": _short(weight),
                 "pooled": block.pool is not None,
                 "share": _short(part / whole) if whole > 0 else None,
             }
-            for block, part in zip(profiles.blocks, parts, strict=True)
+            for block, part, weight in zip(profiles.blocks, parts, profiles.weights_of(code), strict=True)
         ],
     }
 

@@ -172,8 +172,10 @@ def test_blocks_balanced_by_spread_have_scores_whose_deviation_is_their_weight()
     encoded = {"model": of_both(data, 100 * x, y), "text": of_items(data, rng.normal(size=(3, 5)))}
     got = fuse(Weighted, data, encoded, weights={"model": 0.3})
     users, items = (a.ravel() for a in np.meshgrid(range(3), range(3), indexing="ij"))
-    scores = got.block_scores(users, items)
+    # the texts of u cancel out, and w has none: the model carries the weight of both blocks
+    scores = got.block_scores(users, items) / np.maximum(got.factors(), 1)[users]
     np.testing.assert_allclose(scores.std(axis=0), [0.3, 1], rtol=1e-5)
+    np.testing.assert_allclose(got.block_weights, [[1.3, 0], [0.3, 1], [1.3, 0]], rtol=1e-6)
     # a model's vectors keep their lengths: its block orders pairs as the model does
     assert np.argsort(scores[:, 0]).tolist() == np.argsort((x @ y.T).ravel()).tolist()
 

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from recprofile.builtin.encode import Als
-from recprofile.builtin.fuse import MeanHistory, Weighted
+from recprofile.builtin.fuse import Attention, Cca, Gated, MeanHistory, Product, Weighted
+from recprofile.builtin.fuse.attended import feature_names, feature_state
+from recprofile.builtin.fuse.attention import _blocks
+from recprofile.builtin.fuse.gate import gate_inputs, gate_state
+from recprofile.builtin.fuse.sides import Histories
+from recprofile.builtin.fuse.weighted import balanced_parts
 from recprofile.builtin.update import FoldInHistory, History, Pooled
-from recprofile.plugin import DataError, Embeddings, Encoded, Interactions, Profiles
+from recprofile.plugin import DataError, Embeddings, Encoded, FoldIn, Interactions, Profiles
 from recprofile.testing import UpdaterTests, context, dataset
 
 DAY = 86_400
@@ -16,6 +21,67 @@ DAY = 86_400
 
 class TestFoldIn(UpdaterTests):
     component = FoldInHistory
+
+
+class OfLearntWeights(UpdaterTests):
+    """Profiles of a fuser that learnt once, and makes profiles of later histories with what it learnt."""
+
+    component = FoldInHistory
+    fuser = Attention
+
+    def sides(self, data):
+        rng = np.random.default_rng(0)
+        plot = Embeddings("item", data.items.ids, rng.normal(size=(data.n_items, 4)).astype(np.float32))
+        taste = Embeddings("item", data.items.ids, rng.normal(size=(data.n_items, 3)).astype(np.float32))
+        model = FoldIn(data.matrix("train"), alpha=2.0, l2=0.5, nu=1.0).of(data)
+        users = Embeddings("user", data.users.ids, model.solve(taste.vectors), np.diff(model.confidence.indptr) == 0)
+        return {"plot": Encoded(items=plot), "taste": Encoded(items=taste, users=users, fold_in=model)}
+
+    def learnt(self, data):
+        fuser = self.fuser(self.fuser.params_type(centre=False))
+        return dict(fuser.fuse(self.sides(data), data, context()).learnt)
+
+    def profiles(self, data):
+        """Items are held fixed, and so is what was learnt."""
+        fuser = self.fuser(self.fuser.params_type(centre=False))
+        return fuser.again(self.learnt(self.data()), self.sides(data), data, context())
+
+
+class TestFoldInOfAttention(OfLearntWeights):
+    def learnt(self, data):
+        """As if it had learnt which items count, and to weigh blocks otherwise."""
+        sides, p = self.sides(data), Attention.params_type(centre=False)
+        state = feature_state(_blocks(sides, data, p).parts, data, steady={"plot"}, keys=2)
+        names = feature_names(sides, state)
+        theta = np.random.default_rng(1).normal(size=len(names))
+        theta[names.index("popularity")] = 0  # a store holds the counts of items fixed, and these data do not
+        found = {"theta": theta, "weight": np.array([0.5, 1.5]), "spread": np.array([2.0, 3.0])}
+        return found | {f"state/{name}": np.asarray(values) for name, values in state.items()}
+
+
+class TestFoldInOfGated(OfLearntWeights):
+    fuser = Gated
+
+    def learnt(self, data):
+        """As if a gate had been learnt."""
+        sides, rng, p = self.sides(data), np.random.default_rng(1), Gated.params_type(centre=False)
+        parts = dict(balanced_parts(sides, data, Histories(data, p), p))
+        state = gate_state(parts, steady={"plot"}, components=2)
+        width = gate_inputs(parts, data, state).shape[1]
+        found = {
+            "inner": rng.normal(size=(width, 3)), "bias": np.zeros(3), "outer": rng.normal(size=(3, 2)),
+            "log_weights": np.zeros(2), "mean": np.zeros(width), "deviation": np.ones(width),
+            "total": np.array([2.0]), "weight": np.array([0.8, 1.2]), "spread": np.array([2.0, 3.0]),
+        }  # fmt: skip
+        return found | {f"state/{name}": values for name, values in state.items()}
+
+
+class TestFoldInOfProduct(OfLearntWeights):
+    fuser = Product
+
+
+class TestFoldInOfCca(OfLearntWeights):
+    fuser = Cca
 
 
 class TestPooled(UpdaterTests):

@@ -123,11 +123,14 @@ class FuserTests(ComponentTests):
             assert not made.user_vectors[~made.known].any()
 
     def test_blocks_are_named_by_their_stages(self) -> None:
-        """A person finds in a profile what the recipe calls its parts."""
+        """A person finds in a profile what the recipe calls its parts, or the fuse stage that mixed them."""
         for example in self.examples:
             data = self.data()
             made = self.fuse(example, data)
-            assert {block.name for block in made.blocks} <= set(self.given(example, data).inputs.encoded)
+            assert {block.name for block in made.blocks} <= {
+                *self.given(example, data).inputs.encoded,
+                self.context().stage,
+            }
 
     def test_parts_by_history_add_up_to_the_pooled_blocks(self) -> None:
         """What evidence by history item rests on: its sum is the score of the blocks that are made of history."""
