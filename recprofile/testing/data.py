@@ -135,6 +135,12 @@ def emptied(data: Dataset, what: Literal["users", "items", "events"]) -> Dataset
     return data.revise(**parts, held=np.zeros(0, np.bool_))
 
 
+def without_validation(data: Dataset) -> Dataset:
+    """The same training events, none of them held for tuning."""
+    nothing = data.valid.take(np.zeros(0, np.int32))
+    return data.revise(valid=nothing, held=np.zeros(len(data.train), np.bool_))
+
+
 def without_values(data: Dataset, *, every: int = 1) -> Dataset:
     """The data with each value missing in every so-manieth row of both tables, types kept."""
 

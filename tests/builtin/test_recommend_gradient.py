@@ -198,9 +198,9 @@ def test_epochs_are_those_that_rank_the_validation_part_best():
     data = dataset([("u", "a"), ("u", "b"), ("v", "b"), ("v", "c"), ("v", "a")], valid=[1], items={"id": ["c", "d"]})
     noted = {}
     ctx = context(note=noted.__setitem__)
-    learner = trained(make, data, Inputs(), ctx, TrainingParams(patience=2), default=9)
+    learner, epochs = trained(make, data, Inputs(), ctx, TrainingParams(patience=2), default=9)
     assert learner is made[1]
-    assert learner.epochs == 3
+    assert learner.epochs == epochs == 3
     assert noted == {"epochs": 3}
     assert made[0].epochs == 6  # the best, and half as many and two more without a better one
     assert len(made[0].data.train) == 4

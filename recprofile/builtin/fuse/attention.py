@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recprofile.builtin.fuse.attended import Blocks, State, attend, feature_names, feature_state, features, places
 from recprofile.builtin.fuse.choice import choose
 from recprofile.builtin.fuse.layout import Placed, laid_out
-from recprofile.builtin.fuse.lesson import Lesson, lesson_of
+from recprofile.builtin.fuse.lesson import Lesson, lesson_of, same_dimensions
 from recprofile.builtin.fuse.sides import Histories, Part, pooled
 from recprofile.builtin.fuse.weighted import WeightedParams, balanced_parts, expect_named, spread_of
 from recprofile.plugin import Context, Dataset, Encoded, Field, FloatArray, FoldIn, Fuser, Profiles
@@ -70,11 +70,20 @@ class Attention(Fuser[AttentionParams]):
     def __init__(self, params: AttentionParams) -> None:
         super().__init__(params)
         self.needs_time = params.half_life_days is not None
+        self.earlier: Mapping[str, NDArray[Any]] | None = None  # what the same stage learnt on all the data
+
+    def settled(self, result: Profiles) -> Self:
+        """With what was learnt."""
+        made = type(self)(self.params)
+        made.earlier = result.learnt
+        return made
 
     def fuse(self, encoded: Mapping[str, Encoded], data: Dataset, ctx: Context) -> Profiles:
         """Profiles of all users and items; raises RunError RP601 for a weight of a stage that is not fused."""
         p = self.params
         expect_named(p.weights, encoded)
+        if self.earlier is not None and same_dimensions(self.earlier, encoded):
+            return self.again(self.earlier, encoded, data, ctx)
         blocks = _blocks(encoded, data, p)
         spreads = np.array([spread_of(part, p) for part in blocks.parts.values()])
         given = np.array([p.weights.get(name, 1.0) for name in encoded], np.float32)

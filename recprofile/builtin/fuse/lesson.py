@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recprofile.plugin import BoolArray, Context, Dataset, Encoded, IntArray
 
@@ -65,6 +66,16 @@ def lesson_of(data: Dataset, whole: Mapping[str, Encoded], ctx: Context, *, most
     judged = fit.revise(test=fit.test.take(np.isin(fit.test.user, users)))
     steady = frozenset(name for name, one in whole.items() if _same_axes(one, encoded[name]))
     return Lesson(judged, {name: encoded[name] for name in whole}, users, half, steady, targets, candidates)
+
+
+def same_dimensions(learnt: Mapping[str, NDArray[Any]], encoded: Mapping[str, Encoded]) -> bool:
+    """Whether the axes that were learnt on are as long as these vectors: of other events, words may be others."""
+    return all(
+        encoded[block].dim == axes.shape[0]
+        for place, axes in learnt.items()
+        for kind, _, block in [place.removeprefix("state/").partition("/")]
+        if kind in ("keys", "axes")
+    )
 
 
 def _same_axes(one: Encoded, other: Encoded) -> bool:

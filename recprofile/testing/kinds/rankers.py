@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recprofile.artifacts import Dataset, load_pack, save_pack
 from recprofile.components import Context, Inputs, Ranker, Recommender
-from recprofile.testing.data import fused
+from recprofile.testing.data import fused, without_validation
 from recprofile.testing.given import Given
 from recprofile.testing.kinds.base import ComponentTests
 
@@ -74,6 +74,17 @@ class RecommenderTests(ComponentTests):
             users = np.arange(data.n_users, dtype=np.int32)
             np.testing.assert_array_equal(again.scores(users), ranker.scores(users))
             np.testing.assert_array_equal(again.known_users(), ranker.known_users())
+
+    def test_done_again_it_keeps_what_it_chose(self) -> None:
+        """Where it has a `settled`: that makes the same of the same events where there is nothing to choose by."""
+        for example in self.examples:
+            component = self.recommender(example)
+            if component.settles():
+                data = self.data()
+                ranker = self.fit(example, data)
+                again = component.settled(ranker).fit(without_validation(data), self.inputs(data), self.context())
+                users = np.arange(data.n_users, dtype=np.int32)
+                np.testing.assert_allclose(again.scores(users), ranker.scores(users), rtol=1e-5, atol=1e-6)
 
     def test_test_events_are_not_learnt_from(self) -> None:
         """A recommender reads `data.train` only: without the test events the scores are the same."""

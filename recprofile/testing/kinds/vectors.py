@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from recprofile.artifacts import Dataset, Embeddings, Encoded, Interactions, Profiles
-from recprofile.components import Inputs, Preprocessor, Updater
-from recprofile.testing.data import fused, same_pack
+from recprofile.components import Fuser, Inputs, Preprocessor, Updater
+from recprofile.testing.data import fused, same_pack, without_validation
 from recprofile.testing.given import Given, apply
 from recprofile.testing.kinds.base import ComponentTests
 
@@ -121,6 +121,18 @@ class FuserTests(ComponentTests):
             assert made.users == data.users.ids
             assert made.items == data.items.ids
             assert not made.user_vectors[~made.known].any()
+
+    def test_done_again_it_keeps_what_it_chose(self) -> None:
+        """Where it has a `settled`: that makes the same of the same events where there is nothing to choose by."""
+        for example in self.examples:
+            component = self.make(example)
+            assert isinstance(component, Fuser)
+            if component.settles():
+                data = self.data()
+                made = self.fuse(example, data)
+                again = component.settled(made).fuse(self.encoded(data), without_validation(data), self.context())
+                np.testing.assert_allclose(again.user_vectors, made.user_vectors, rtol=1e-5, atol=1e-6)
+                np.testing.assert_allclose(again.item_vectors, made.item_vectors, rtol=1e-5, atol=1e-6)
 
     def test_blocks_are_named_by_their_stages(self) -> None:
         """A person finds in a profile what the recipe calls its parts, or the fuse stage that mixed them."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
-from recprofile.builtin.recommend.gradient.settings import TrainingParams
-from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, Recommender
+from recprofile.builtin.recommend.gradient.settings import GradientRecommender, TrainingParams
+from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker
 
 DEFAULT_EPOCHS = 30  # where there is no validation part to choose by
 
@@ -25,7 +26,7 @@ class BprParams(TrainingParams):
     batch: int = Field(1024, ge=1, le=1_000_000, description="Positive events of one step.")
 
 
-class Bpr(Recommender[BprParams]):
+class Bpr(GradientRecommender[BprParams]):
     """Factors of users and items, learnt so that a positive item outscores an item without an event.
 
     A score is x_u · y_i + b_i. Minimises the mean over positive pairs (u, i) and drawn items j that u has no positive
@@ -53,7 +54,8 @@ class Bpr(Recommender[BprParams]):
         def make(part: Dataset, _: Inputs) -> BprLearner:
             return BprLearner(part, self.params, ctx)
 
-        return trained(make, data, inputs, ctx, self.params, default=DEFAULT_EPOCHS).ranker()
+        learner, epochs = trained(make, data, inputs, ctx, self.params, default=DEFAULT_EPOCHS)
+        return replace(learner.ranker(), epochs=epochs)
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The Ranker that was packed."""

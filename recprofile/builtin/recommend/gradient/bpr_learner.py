@@ -114,10 +114,12 @@ class BprRanker(VectorRanker):
 
     def pack(self) -> Pack:
         """The factors."""
-        return Pack({"users": self.users, "items": self.items, "bias": self.bias})
+        arrays = {"users": self.users, "items": self.items, "bias": self.bias}
+        return Pack(arrays, values={"epochs": self.epochs})
 
     @classmethod
     def unpack(cls, pack: Pack, data: Dataset, p: BprParams, ctx: Context) -> BprRanker:
         """The inverse of `pack`."""
         a = pack.arrays
-        return cls(data, a["items"], a["bias"], data.item_counts() > 0, ctx.device, a["users"], p, ctx.seed)
+        known, epochs = data.item_counts() > 0, pack.values.get("epochs")
+        return cls(data, a["items"], a["bias"], known, ctx.device, a["users"], p, ctx.seed, epochs=epochs)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from recprofile.builtin.recommend.gradient.settings import TrainingParams
-from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, Recommender, RunError
+from dataclasses import replace
+
+from recprofile.builtin.recommend.gradient.settings import GradientRecommender, TrainingParams
+from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, RunError
 
 DEFAULT_EPOCHS = 5  # where there is no validation part to choose by
 
@@ -26,7 +28,7 @@ class MlpParams(TrainingParams):
     batch: int = Field(1024, ge=1, le=1_000_000, description="Positive events of one step.")
 
 
-class Mlp(Recommender[MlpParams]):
+class Mlp(GradientRecommender[MlpParams]):
     """Rank by a network that reads the user's and the item's profile vectors, block by block, and their products.
 
     A score is Σ_b w_b (u_b · i_b) + v · gelu(U u + I i + P (Q u ∘ Q i) + c), ∘ entry by entry; u and i are the profile
@@ -63,8 +65,8 @@ class Mlp(Recommender[MlpParams]):
         def make(part: Dataset, given: Inputs) -> MlpLearner:
             return MlpLearner(part, given, self.params, ctx)
 
-        learner = trained(make, data, inputs, ctx, self.params, default=DEFAULT_EPOCHS, start_ranks=True)
-        return learner.ranker()
+        learner, epochs = trained(make, data, inputs, ctx, self.params, default=DEFAULT_EPOCHS, start_ranks=True)
+        return replace(learner.ranker(), epochs=epochs)
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The Ranker that was packed."""

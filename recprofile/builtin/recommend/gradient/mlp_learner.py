@@ -89,6 +89,7 @@ class MlpRanker(Ranker):
     weights: Weights
     units: Units
     device: str
+    epochs: int | None = None
 
     def scores(self, users: IntArray) -> FloatArray:
         """(len(users), n_items) float32."""
@@ -110,11 +111,12 @@ class MlpRanker(Ranker):
     def pack(self) -> Pack:
         """The network; profiles come from the stage's inputs."""
         units = {f"unit/{name}": to_numpy(getattr(self.units, name)) for name in ("user", "item", "product")}
-        return Pack(pack_weights(self.weights) | units)
+        return Pack(pack_weights(self.weights) | units, values={"epochs": self.epochs})
 
     @classmethod
     def unpack(cls, pack: Pack, profiles: Profiles, ctx: Context) -> MlpRanker:
         """The inverse of `pack`."""
         units = {name: on(ctx.device, pack.arrays[f"unit/{name}"]) for name in ("user", "item", "product")}
         block = units_of(profiles, ctx.device).block
-        return cls(profiles, unpack_weights(pack, ctx.device), Units(**units, block=block), ctx.device)
+        weights, epochs = unpack_weights(pack, ctx.device), pack.values.get("epochs")
+        return cls(profiles, weights, Units(**units, block=block), ctx.device, epochs)

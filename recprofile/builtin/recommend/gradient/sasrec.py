@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
-from recprofile.builtin.recommend.gradient.settings import TrainingParams
-from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, Recommender, model_validator, refusal
+from recprofile.builtin.recommend.gradient.settings import GradientRecommender, TrainingParams
+from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, model_validator, refusal
 
 DEFAULT_EPOCHS = 25  # where there is no validation part to choose by
 
@@ -64,7 +65,7 @@ class SasRecParams(TrainingParams):
         return self
 
 
-class SasRec(Recommender[SasRecParams]):
+class SasRec(GradientRecommender[SasRecParams]):
     """Foretell what a user takes next from what they took so far, in order, by a causal transformer.
 
     An event is its item's vector, plus one of the level of its weight; the state after the last of a user's
@@ -99,7 +100,8 @@ class SasRec(Recommender[SasRecParams]):
         def make(part: Dataset, given: Inputs) -> SasRecLearner:
             return SasRecLearner(part, given, self.params, ctx)
 
-        return trained(make, data, inputs, ctx, self.params, default=DEFAULT_EPOCHS).ranker()
+        learner, epochs = trained(make, data, inputs, ctx, self.params, default=DEFAULT_EPOCHS)
+        return replace(learner.ranker(), epochs=epochs)
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The Ranker that was packed."""

@@ -132,11 +132,12 @@ class SasRecRanker(VectorRanker):
     def pack(self) -> Pack:
         """The network."""
         edges = {} if self.edges is None else {"edges": self.edges}
-        return Pack(pack_weights(self.weights) | edges)
+        return Pack(pack_weights(self.weights) | edges, values={"epochs": self.epochs})
 
     @classmethod
     def unpack(cls, pack: Pack, data: Dataset, p: SasRecParams, ctx: Context) -> SasRecRanker:
         """The inverse of `pack`."""
         w, edges = unpack_weights(pack, ctx.device), pack.arrays.get("edges")
         items, bias = to_numpy(w["item"][:-1]), to_numpy(w["bias"][:-1])
-        return cls(data, items, bias, data.item_counts() > 0, ctx.device, w, p, edges)
+        known, epochs = data.item_counts() > 0, pack.values.get("epochs")
+        return cls(data, items, bias, known, ctx.device, w, p, edges, epochs=epochs)

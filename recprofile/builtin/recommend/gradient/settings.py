@@ -1,8 +1,11 @@
-"""Parameters that every recommender learnt by gradient descent has."""
+"""What every recommender learnt by gradient descent has: parameters, and a number of epochs that stays when chosen."""
 
 from __future__ import annotations
 
-from recprofile.plugin import Field, Params
+from abc import ABC
+from typing import Self, TypeVar
+
+from recprofile.plugin import Field, Params, Ranker, Recommender
 
 
 class TrainingParams(Params):
@@ -21,3 +24,14 @@ class TrainingParams(Params):
         "were made since it, by NDCG@10 on the validation part.",
     )
     learning_rate: float = Field(0.001, gt=0, le=10, description="Step size of Adam.")
+
+
+P = TypeVar("P", bound=TrainingParams)
+
+
+class GradientRecommender(Recommender[P], ABC):
+    """Its rankers have `epochs`, the passes over the training events that they were learnt in."""
+
+    def settled(self, result: Ranker) -> Self:
+        """With the ranker's number of epochs."""
+        return type(self)(self.params.model_copy(update={"epochs": getattr(result, "epochs", None)}))

@@ -35,8 +35,8 @@ def trained(
     *,
     default: int,
     start_ranks: bool = False,
-) -> L:
-    """The learner after its epochs over all of `data.train`: `p.epochs`, or as many as validation chooses.
+) -> tuple[L, int]:
+    """The learner after its epochs over all of `data.train`, and how many: `p.epochs`, or as validation chooses.
 
     `start_ranks` says that it ranks before the first epoch, too. Raises RunError RP601 when the loss is not finite.
     """
@@ -49,7 +49,7 @@ def trained(
     for n in range(1, epochs + 1):
         pass_over(learner, n, ctx)
         progress.add()
-    return learner
+    return learner, epochs
 
 
 def chosen_epochs(

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from recprofile.builtin.history import HistoryParams
-from recprofile.builtin.recommend.gradient.settings import TrainingParams
-from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, Recommender, UserColumns
+from recprofile.builtin.recommend.gradient.settings import GradientRecommender, TrainingParams
+from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, UserColumns
 
 DEFAULT_EPOCHS = 50  # where there is no validation part to choose by
 
@@ -40,7 +42,7 @@ class TwoTowerParams(TrainingParams, HistoryParams):
     batch: int = Field(128, ge=1, le=1_000_000, description="Users of one step.")
 
 
-class TwoTower(Recommender[TwoTowerParams]):
+class TwoTower(GradientRecommender[TwoTowerParams]):
     """Rank by the cosine of a user's and an item's vector, each made by a network of its own.
 
     An item begins as a vector of its own plus a linear map of its content: the vectors of the encode stages in `from`,
@@ -82,7 +84,8 @@ class TwoTower(Recommender[TwoTowerParams]):
         def make(part: Dataset, given: Inputs) -> TwoTowerLearner:
             return TwoTowerLearner(part, given, self.params, ctx)
 
-        return trained(make, data, inputs, ctx, self.params, default=DEFAULT_EPOCHS).ranker()
+        learner, epochs = trained(make, data, inputs, ctx, self.params, default=DEFAULT_EPOCHS)
+        return replace(learner.ranker(), epochs=epochs)
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The Ranker that was packed."""

@@ -140,14 +140,16 @@ class TwoTowerRanker(VectorRanker):
     def pack(self) -> Pack:
         """The user tower and the items' vectors."""
         arrays = {"items": self.items, "bias": self.bias, "begun": to_numpy(self.begun), "ranks": self.ranks}
-        return Pack(arrays | pack_weights(self.weights), values={"attributes": self.attributes.to_data()})
+        values = {"attributes": self.attributes.to_data(), "epochs": self.epochs}
+        return Pack(arrays | pack_weights(self.weights), values=values)
 
     @classmethod
     def unpack(cls, pack: Pack, data: Dataset, p: TwoTowerParams, ctx: Context) -> TwoTowerRanker:
         """The inverse of `pack`."""
         a, attributes = pack.arrays, Attributes.from_data(pack.values["attributes"])
         begun, weights = on(ctx.device, a["begun"]), unpack_weights(pack, ctx.device)
-        return cls(data, a["items"], a["bias"], a["ranks"], ctx.device, begun, weights, attributes, p)
+        epochs = pack.values.get("epochs")
+        return cls(data, a["items"], a["bias"], a["ranks"], ctx.device, begun, weights, attributes, p, epochs=epochs)
 
 
 def histories(data: Dataset, p: HistoryParams) -> csr_array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,7 @@ class VectorRanker(Ranker):
     """Scores by user · item + bias; a subclass says how a user's vector is made.
 
     `items` (n_items, d) and `bias` (n_items,) float32; `ranks` bool (n_items,), False for items that it cannot rank
-    (-inf).
+    (-inf). `epochs` are those that it was learnt in.
     """
 
     data: Dataset
@@ -27,6 +27,7 @@ class VectorRanker(Ranker):
     bias: FloatArray
     ranks: BoolArray
     device: str
+    epochs: int | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def vectors(self, people: Dataset, users: IntArray) -> FloatArray:
