@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import gcd
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ Counts: TypeAlias = tuple[int, ...]
 Values: TypeAlias = NDArray[np.float64]
 
 STEPS = 12  # times that a ranker is added: weights are multiples of 1/12 or coarser
+BAGS = 12  # bootstrap samples of users whose weights are averaged
+PARTS = 24  # averaged weights are multiples of 1/24
+DEALS = 3  # of users into folds, which the verdict is the mean of
 FOLDS = 5  # of users: weights are judged on users that they were not chosen on
 KEPT_BYTES = 512 * 2**20  # scores kept while weights are tried
 
@@ -114,8 +117,9 @@ def choose_blend(
     """The best single ranker, or the blend that beats it by more than a standard error on users not chosen on.
 
     Weights come from forward selection with replacement: beginning with none, STEPS times the ranker is added once
-    more that helps the metric's mean most, and the best of all these sums is taken. So it is done on all users, and
-    for the verdict on all but a fold, judged there.
+    more that helps the metric's mean most, and the best of all these sums is taken; the mean of that over BAGS
+    bootstrap samples of users. So it is done on all users, and for the verdict on all but a fold,
+    judged there.
     """
     names = list(rankers)
     trials = Trials(rankers, data, metric=metric, limit=limit, rng=rng)
@@ -125,12 +129,18 @@ def choose_blend(
     single = trials.judged(alone[best])
     n = len(single.values)
     everyone = np.ones(n, np.bool_)
-    chosen = forward_selection(lambda counts: trials.judged(counts).values, len(names), everyone)
+    draws = rng.multinomial(n, np.full(n, 1 / max(1, n)), size=BAGS) if n else np.zeros((BAGS, 0))
+
+    def bagged(users: BoolArray) -> Counts:
+        return bagged_selection(lambda counts: trials.judged(counts).values, len(names), draws * users)
 
     def chosen_on(users: BoolArray) -> Values:
-        return trials.judged(forward_selection(lambda counts: trials.judged(counts).values, len(names), users)).values
+        return trials.judged(bagged(users)).values
 
-    gain = UserScores(single.users, judged_elsewhere(chosen_on, single.values, rng)).minus(single)
+    chosen = bagged(everyone)
+
+    elsewhere = np.mean([judged_elsewhere(chosen_on, single.values, rng) for _ in range(DEALS)], axis=0)
+    gain = UserScores(single.users, elsewhere).minus(single)
     kept = chosen if gain.mean > gain.error else alone[best]
     weights = {name: count / sum(kept) for name, count in zip(names, kept, strict=True) if count}
     return BlendChoice(weights, names[best], n, trials.judged(chosen).mean, single.mean, gain.mean, gain.error)
@@ -152,8 +162,27 @@ def judged_elsewhere(chosen_on: Callable[[BoolArray], Values], before: Values, r
     return found
 
 
-def forward_selection(judged: Callable[[Counts], Values], size: int, users: BoolArray) -> Counts:
-    """How often each of `size` rankers is added in STEPS steps, cut where the mean over `users` is best.
+def bagged_selection(judged: Callable[[Counts], Values], size: int, draws: NDArray[np.int64]) -> Counts:
+    """The mean of `forward_selection` over samples of users: what one of them takes by chance, few do.
+
+    `draws` (samples, n): how often each user is in each. The mean is in parts of PARTS. Of samples without anyone
+    nothing is learnt: the first ranker.
+
+    Source: Caruana et al. 2004, section 2.3.
+    """
+    found = [forward_selection(judged, size, draw) for draw in draws if draw.any()]
+    if not found:
+        return _one(0, size)
+    share = np.mean([np.array(counts) / sum(counts) for counts in found], axis=0)
+    parts = np.floor(share * PARTS).astype(int)
+    parts[np.argsort(parts - share * PARTS, kind="stable")[: PARTS - parts.sum()]] += 1
+    return tuple(parts.tolist())
+
+
+def forward_selection(judged: Callable[[Counts], Values], size: int, users: NDArray[Any]) -> Counts:
+    """How often each of `size` rankers is added in STEPS steps, cut where the mean over users is best.
+
+    `users` (n,) says who counts, and how often.
 
     Of equal steps the earlier ranker, and of equal sums the shorter one, is taken.
 
@@ -174,6 +203,5 @@ def _one(at: int, size: int) -> Counts:
     return tuple(int(n == at) for n in range(size))
 
 
-def _mean(values: Values, users: BoolArray) -> float:
-    chosen: Sequence[float] | Values = values[users]
-    return float(np.mean(chosen)) if len(chosen) else 0.0
+def _mean(values: Values, users: NDArray[Any]) -> float:
+    return float(values @ users / users.sum()) if users.any() else 0.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from recprofile.blending.search import STEPS, choose_blend, forward_selection, judged_elsewhere
+from recprofile.blending.search import PARTS, STEPS, bagged_selection, choose_blend, forward_selection, judged_elsewhere
 from recprofile.blending.units import standardised, weighted_mean
 from recprofile.builtin.recommend import Blend, Ease, ItemKnn, Popular
 from recprofile.plugin import DataError, Inputs, Pack, Ranker, RunError, judge
@@ -248,3 +248,14 @@ def test_a_blend_with_a_ranker_without_evidence_gives_none():
     assert alone.evidence(np.zeros(1, np.int32), np.zeros(1, np.int32)) is not None
     assert alone.additive()
     assert alone.block_evidence(np.zeros(1, np.int32), np.zeros(1, np.int32)) is None
+
+
+def test_bagged_selection_is_the_mean_over_samples_of_users():
+    # Three users of four are best off with the first ranker, the fourth with the second: samples say one or the other.
+    def judged(counts):
+        return np.array([counts[0], counts[0], counts[0], counts[1]]) / sum(counts)
+
+    draws = np.array([[1, 1, 1, 1], [0, 1, 0, 3], [2, 1, 1, 0], [0, 0, 0, 4]])
+    assert bagged_selection(judged, 2, draws) == (PARTS // 2, PARTS // 2)
+    assert bagged_selection(judged, 2, draws[:3]) == (PARTS * 2 // 3, PARTS // 3)
+    assert bagged_selection(judged, 2, np.zeros((3, 4), int)) == (1, 0)

@@ -51,9 +51,9 @@ class Blend(Recommender[BlendParams]):
     ranker that does not know a user, or scores all alike, is not heard for them; with weight 0 it is not heard at all.
 
     Weights, where not given, come from forward selection on the validation part (the rankers learnt from what is
-    left), and are kept only when the blend beats the best single ranker by more than one standard error on users that
-    the weights were not chosen on (five folds); otherwise the stage ranks by the best alone. What was decided, and by
-    how much, stands beside the stage in the report.
+    left), averaged over bootstrap samples of users. They are kept only when the blend beats the best single ranker by
+    more than one standard error on users that the weights were not chosen on (five folds, dealt three times); otherwise
+    the stage ranks by the best alone. What was decided, and by how much, stands beside the stage in the report.
 
     The unit was chosen on validation parts of MovieLens-100K: EASE, item-knn, ALS and content gain .0032 ± .0026 by
     random and .0032 ± .0025 by time over the best single, against .0009 and -.0013 standardised over all items, .0022
