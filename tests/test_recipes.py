@@ -115,12 +115,6 @@ def quick(films, tmp_path_factory):
 def test_movies_runs_and_says_what_it_chose(films, tmp_path):
     dims = ("stages.taste.with.dim=4", "stages.factors.with.dim=4", "stages.cold.with.dim=4")
     few = (*dims, "stages.next.with.max_epochs=3", "stages.towers.with.max_epochs=3")
-        "stages.taste.with.dim=4",
-        "stages.next.with.max_epochs=3",
-        "stages.towers.with.max_epochs=3",
-        "stages.factors.with.dim=4",
-        "stages.cold.with.dim=4",
-    )
     result = run_here(RECIPES / "movies.yaml", films, tmp_path, *few)
     run = Run.open(result.out)
     facts = {stage["id"]: stage["facts"] for stage in run.manifest["stages"]}
