@@ -129,7 +129,7 @@ def choose_blend(
     single = trials.judged(alone[best])
     n = len(single.values)
     everyone = np.ones(n, np.bool_)
-    draws = rng.multinomial(n, np.full(n, 1 / max(1, n)), size=BAGS) if n else np.zeros((BAGS, 0))
+    draws = rng.multinomial(n, np.full(n, 1 / max(1, n)), size=BAGS) if n else np.zeros((BAGS, 0), np.int64)
 
     def bagged(users: BoolArray) -> Counts:
         return bagged_selection(lambda counts: trials.judged(counts).values, len(names), draws * users)
