@@ -226,7 +226,7 @@ def test_each_call_of_a_hook_is_told_with_plugin_arguments_result_and_time(every
     monkeypatch.setenv("RECPROFILE_TRACE", "1")
     err = every.box.run(every.box.recipe(STAGES)).check().err
     assert re.search(r"^trace: every recprofile_encoders\(\) → \[Numbers\] in \d+\.\d ms$", err, re.MULTILINE)
-    assert re.search(r"^trace: builtin recprofile_fusers\(\) → \[.*MeanHistory.*\] in ", err, re.MULTILINE)
+    assert re.search(r"^trace: builtin recprofile_fusers\(\) → \[Align, Attention, .*\] in ", err, re.MULTILINE)
     assert re.search(
         r"^trace: every recprofile_stage_started\(stage=\{.*'id': 'numbers'.*\) → None in ", err, re.MULTILINE
     )
