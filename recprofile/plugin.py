@@ -26,6 +26,7 @@ from recprofile.artifacts.results import EVIDENCE_SCHEMA, SENTENCE_SCHEMA
 from recprofile.blending import (
     BlendChoice,
     BlendRanker,
+    KeptRanker,
     Standardised,
     choose_blend,
     judged_elsewhere,
@@ -97,6 +98,7 @@ __all__ = [
     "Interactions",
     "ItemColumn",
     "ItemColumns",
+    "KeptRanker",
     "Measure",
     "NamesInputs",
     "Pack",

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from recprofile.builtin.recommend import ContentRidge, WeightedEase, content_choice
-from recprofile.builtin.recommend.content import content_kernel
+from recprofile.builtin.recommend.content import content_kernel, content_rows
 from recprofile.builtin.recommend.graded import GradedParams, event_weights, recency, sequence, together
 from recprofile.plugin import Embeddings, Encoded, Inputs, PositiveRule, RunError, judge
 from recprofile.testing import RecommenderTests, checkerboard, context, dataset, toy
@@ -104,7 +104,7 @@ def written_out(data, inputs, order, p):
                 m = 1 if order != "sequence" or a == b else 2 / 1.5 if b > a else 2 * 0.5 / 1.5
                 gram[train.item[i], train.item[j]] += held[i] * held[j] * k
                 target[train.item[i], train.item[j]] += held[i] * held[j] * k * m
-    kernel = content_kernel(inputs.encoded, data, {}, 0.5)[0].astype(float)
+    kernel = content_kernel(content_rows(inputs.encoded, data), {}, 0.5)[0].astype(float)
     s = np.linalg.inv(kernel + np.eye(n))
     s = -s / np.diag(s)
     np.fill_diagonal(s, 0)
@@ -208,7 +208,7 @@ def test_content_ridge_is_kernel_ridge_onto_smoothed_targets():
     b = -b / np.diag(b)
     np.fill_diagonal(b, 0)
     y = x + 2 * x @ b
-    kernel = content_kernel(inputs.encoded, data, {}, 0.5)[0].astype(float)
+    kernel = content_kernel(content_rows(inputs.encoded, data), {}, 0.5)[0].astype(float)
     n = x.astype(bool).sum(axis=0)
     w = n > 0
     ridge = np.diag(0.3 * ((n[w] + 1) / 30) ** 0.15)
@@ -277,12 +277,12 @@ def test_the_kernel_falls_with_distance_and_leaves_unknown_items_far_away():
     rows = np.array([[3, 0], [1, 0], [-2, 0], [0, 0]], np.float32)
     missing = np.array([False, False, False, True])
     one = {"about": Encoded(items=Embeddings("item", data.items.ids, rows, missing))}
-    kernel, known = content_kernel(one, data, {}, 0.5)
+    kernel, known = content_kernel(content_rows(one, data), {}, 0.5)
     assert known.tolist() == [True, True, True, False]
     # centred on their mean 2/3, a and b point one way and c the other; what is not known is as far as unrelated things
     far = np.array([[0, 0, 4, 2], [0, 0, 4, 2], [4, 4, 0, 2], [2, 2, 2, 0]])
     assert_allclose(kernel, np.exp(-0.5 * far / 2), rtol=1e-5)
-    heavier = content_kernel(one, data, {"about": 3.0}, 0.5)[0]
+    heavier = content_kernel(content_rows(one, data), {"about": 3.0}, 0.5)[0]
     assert_allclose(heavier, kernel, rtol=1e-5)  # one block's weight is in the median too
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import numpy as np
 
 from recprofile.builtin.lengths import unit_rows
 from recprofile.plugin import BoolArray, Dataset, Encoded, Field, FloatArray, NamesInputs, Params, RunError
+
+# By encode stage: (n_items, d) float32, and which items have a vector.
+ContentRows: TypeAlias = dict[str, tuple[FloatArray, BoolArray]]
 
 
 class BlockParams(Params):
@@ -17,27 +20,25 @@ class BlockParams(Params):
     )
 
 
-def content_kernel(
-    encoded: Mapping[str, Encoded], data: Dataset, weights: Mapping[str, float], sharpness: float
-) -> tuple[FloatArray, BoolArray]:
+def content_kernel(rows: ContentRows, weights: Mapping[str, float], sharpness: float) -> tuple[FloatArray, BoolArray]:
     """K[i, j] = exp(−sharpness · D_ij / median D), (n_items, n_items) float32, and which items have any vector.
 
     D = Σ_b w_b |v_bi − v_bj|² over the blocks, whose vectors are centred on the items with training events and brought
-    to length 1. An item without a vector in a block is as far from every other there as two unrelated ones (2).
-    Raises RunError RP404 for a stage that gives no item vectors.
+    to length 1 (`content_rows`). An item without a vector in a block is as far from every other there as two unrelated
+    ones (2).
     """
-    n = data.n_items
+    n = len(next(iter(rows.values()))[1])
     near, total = np.zeros((n, n), np.float32), 0.0
     known = np.zeros(n, np.bool_)
-    for name, (rows, there) in content_rows(encoded, data).items():
+    for name, (vectors, there) in rows.items():
         weight = weights.get(name, 1.0)
-        near += np.float32(weight) * (rows @ rows.T)
+        near += np.float32(weight) * (vectors @ vectors.T)
         total += weight
         known |= there
     return kernel_of(near, total, sharpness), known
 
 
-def content_rows(encoded: Mapping[str, Encoded], data: Dataset) -> dict[str, tuple[FloatArray, BoolArray]]:
+def content_rows(encoded: Mapping[str, Encoded], data: Dataset) -> ContentRows:
     """Vectors by stage, (n_items, d) float32, centred and of length 1, and which items have one; 0 for the others.
 
     Raises RunError RP404 for a stage that gives no item vectors.

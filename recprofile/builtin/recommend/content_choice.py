@@ -11,7 +11,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from recprofile.builtin.recommend.content import content_rows, kernel_of
 from recprofile.builtin.recommend.content_targets import sources
-from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, IntArray, Pack, Ranker, judge
+from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, IntArray, KeptRanker, judge
 
 if TYPE_CHECKING:
     from recprofile.builtin.recommend.content_ridge import ContentRidgeParams
@@ -174,21 +174,4 @@ class _Fold:
         history, linear, factors = self.targets
         scores = np.full((len(history), self.data.n_items), -np.inf, np.float32)
         scores[:, self.new] = (history + s.linear * linear + s.factors * factors) @ carry
-        return judge(_Given(scores, self.row), self.data, candidates=self.cold).mean
-
-
-@dataclass(frozen=True, eq=False)
-class _Given(Ranker):
-    """Scores as they are given, of the users that have a row."""
-
-    table: FloatArray
-    row: IntArray | Any
-
-    def scores(self, users: IntArray) -> FloatArray:
-        return self.table[self.row[users]]
-
-    def known_users(self) -> BoolArray:
-        return np.asarray(self.row >= 0)
-
-    def pack(self) -> Pack:
-        return Pack()
+        return judge(KeptRanker(scores.__getitem__, self.row, self.row >= 0), self.data, candidates=self.cold).mean

@@ -42,11 +42,11 @@ class Carried:
 def fit_content(data: Dataset, inputs: Inputs, p: ContentRidgeParams, ctx: Context) -> Carried:
     """See `ContentRidge`."""
     refuse_unless_it_fits("content-ridge", data.n_items, free_memory(), squares=SQUARES)
-    content_rows(inputs.encoded, data)  # refuses what gives no vectors before any work is done
+    rows = content_rows(inputs.encoded, data)  # first, for it refuses what gives no vectors
     s = choose_setting(data, list(inputs.encoded), p, ctx)
     for name, value in s.noted().items():
         ctx.note(name, value)
-    kernel, ranks = content_kernel(inputs.encoded, data, s.weights, s.sharpness)
+    kernel, ranks = content_kernel(rows, s.weights, s.sharpness)
     events = np.bincount(data.train.item, minlength=data.n_items)
     known = np.flatnonzero((events > 0) & ranks)
     ridge = s.ridge * ((events[known] + 1) / USUAL) ** p.ridge_growth

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recprofile.builtin.recommend.content import content_kernel
+from recprofile.builtin.recommend.content import content_kernel, content_rows
 from recprofile.builtin.recommend.graded import event_weights, matrix_of, recency, together
 from recprofile.builtin.recommend.inverse import ridge_inverse
 from recprofile.builtin.recommend.linear import LinearRanker
@@ -70,7 +70,7 @@ class _Fit:
         self.content: FloatArray | None = None
         self.known = np.zeros(data.n_items, np.bool_)
         if inputs.encoded and p.prior != 0:
-            kernel, self.known = content_kernel(inputs.encoded, data, p.blocks, p.sharpness)
+            kernel, self.known = content_kernel(content_rows(inputs.encoded, data), p.blocks, p.sharpness)
             self.content = _ease_of(kernel, PRIOR_L2, ctx)
         self._grams: dict[str, tuple[FloatArray, FloatArray]] = {}
 
