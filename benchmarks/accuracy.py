@@ -1,18 +1,21 @@
-"""How good lists are on MovieLens-100K: recprofile's recipes beside other libraries, on three fixed splits.
+"""How good lists are: recprofile's recipes beside other libraries, on fixed splits of real data.
 
-    make accuracy                                        # all of it; 15 minutes on 2 cores
+    make accuracy                                        # MovieLens-100K; 15 minutes on 2 cores
+    make accuracy ARGS="--data movielens-1m book-crossing complete-journey"
     .venv/bin/python benchmarks/accuracy.py [--tools ../shared/accuracy] [--splits random …] [--no-ablation] [--write]
 
 --tools is the folder with prepare.py, which cuts the splits, and score.py, which judges every list, ours and theirs.
 Each split holds training events, of which a part is for validation, test events, and the items that may be listed:
-`random` a fifth of each user's events, `temporal-user` the last fifth, `item-cold` a fifth of the items, whole. Recipes
-run as they stand but for their `data`; the other libraries run in .peers by benchmarks/peers/libraries.py. Everybody
-tunes on the validation part, and nobody sees the test part before the lists are made.
+`random` a fifth of each user's events, `temporal-user` the last fifth, `temporal` the last fifth of all events,
+`item-cold` a fifth of the items, whole. Recipes run as they stand but for their `data` (and the groups they compare,
+where people are not described); the other libraries run in .peers by benchmarks/peers/libraries.py. Everybody tunes on
+the validation part, and nobody sees the test part before the lists are made. The recipes were made on MovieLens-100K;
+on the other data sets nothing was chosen.
 
 For each split a table of NDCG@10 ± one standard error over users, recall@10, and the seconds of search and fit; for
-recipes also NDCG@10 as the run itself measures it, which must agree with score.py. Then what the parts of the models
-are worth: the same models with one part switched off, and the difference on the same users. --write puts the tables
-into docs/accuracy.md. Work is kept in --work, and what has not changed is not done again.
+recipes also NDCG@10 as the run itself measures it, which must agree with score.py. Then, on MovieLens-100K, what the
+parts of the models are worth: the same models with one part switched off, and the difference on the same users.
+--write puts the tables into docs/accuracy.md. Work is kept in --work, and what has not changed is not done again.
 """
 
 from __future__ import annotations
@@ -31,16 +34,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import yaml
+from cases import KNOWN, ROOT, Case, make_splits
 
 from recprofile import run
 from recprofile.artifacts import Encoded
 from recprofile.assets import cache_root
 from recprofile.cache import StageCache
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "accuracy.md"
-SPLITS = ("random", "temporal-user", "item-cold")
 # Recipes, the recommend stage whose lists count, and what it is called in the tables.
+FIRST = "movielens-100k"  # on which recipes were made
 RECIPES = {
     "movies": ("movies", "**movies.yaml**"),
     "sequence": ("sasrec", "sequence.yaml: SASRec"),
@@ -94,13 +97,9 @@ class Bench:
     work: Path
     score: ModuleType
 
-    def split(self, name: str) -> Path:
-        """Where prepare.py put a split."""
-        return self.work / "splits" / name
-
-    def judged(self, split: str, lists: Any, **facts: Any) -> Row:  # noqa: ANN401 - a pandas frame
+    def judged(self, case: Case, lists: Any, **facts: Any) -> Row:  # noqa: ANN401 - a pandas frame
         """A row of score.py's numbers for lists: user_id, item_id, rank."""
-        found, users = self.score.evaluate(str(self.split(split)), lists, per_user=True)
+        found, users = self.score.evaluate(str(case.folder), lists, per_user=True)
         own, seconds, tried = (facts.get(name) for name in ("own", "seconds", "tried"))
         numbers = (found["NDCG@10"], found["NDCG@10_se"], found["Recall@10"])
         return Row(facts["name"], *numbers, own, seconds, tried, users["NDCG@10"])
@@ -112,7 +111,8 @@ def main() -> int:
     parser.add_argument("--tools", type=Path, default=ROOT.parent / "shared" / "accuracy")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "accuracy")
     parser.add_argument("--peers", type=Path, default=ROOT / ".peers" / "bin" / "python")
-    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=SPLITS)
+    parser.add_argument("--data", nargs="+", choices=KNOWN, default=[FIRST], metavar="NAME", help=", ".join(KNOWN))
+    parser.add_argument("--splits", nargs="+", metavar="SPLIT", help="only these (default: all that a data set has)")
     parser.add_argument("--no-ablation", action="store_true")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/accuracy.md")
     given = parser.parse_args()
@@ -120,21 +120,26 @@ def main() -> int:
     if not score.is_file():
         parser.error(f"no score.py in {given.tools}; say with --tools where prepare.py and score.py are")
     bench = Bench(given.tools, given.work, _module(score))
-    _make_splits(bench)
-    tables, off = [], []
-    for split in given.splits:
-        rows = [*_recipes(bench, split), *_peers(bench, split, given.peers)]
-        off += [f"{row.name} on {split}" for row in rows if row.own is not None and abs(row.own - row.ndcg) > AGREE]
-        tables.append(_table(split, rows))
-        print(f"\n{tables[-1]}", flush=True)
-    if "random" in given.splits:
-        tables.append(_ratings(bench))
-        print(f"\n{tables[-1]}", flush=True)
-    for split in () if given.no_ablation else given.splits:
-        tables.append(_ablation(bench, split))
-        print(f"\n{tables[-1]}", flush=True)
-    if given.write:
-        _write("\n\n".join(tables))
+    off = []
+    for name in given.data:
+        data = KNOWN[name]
+        make_splits(data, given.work, given.tools)
+        cases = [Case(data, split, given.work) for split in data.splits if split in (given.splits or data.splits)]
+        tables = []
+        for case in cases:
+            rows = [*_recipes(bench, case), *_peers(bench, case, given.peers)]
+            off += [f"{row.name} on {case}" for row in rows if row.own is not None and abs(row.own - row.ndcg) > AGREE]
+            tables.append(_table(case, rows))
+            print(f"\n{tables[-1]}", flush=True)
+        for case in cases if data.ratings else ():
+            if case.split == "random":
+                tables.append(_ratings(case))
+                print(f"\n{tables[-1]}", flush=True)
+        for case in cases if name == FIRST and not given.no_ablation else ():
+            tables.append(_ablation(bench, case))
+            print(f"\n{tables[-1]}", flush=True)
+        if given.write:
+            _write(name, "\n\n".join(tables))
     for name in off:
         print(f"error: the run's own NDCG@10 and score.py's differ: {name}", file=sys.stderr)
     return 1 if off else 0
@@ -149,48 +154,15 @@ def _module(path: Path) -> ModuleType:
     return module
 
 
-def _make_splits(bench: Bench) -> None:
-    """Run prepare.py on the data set that recprofile fetches."""
-    if all((bench.split(name) / "meta.json").is_file() for name in SPLITS):
-        return
-    from recprofile.assets import resolve
-
-    data = bench.work / "data"
-    data.mkdir(parents=True, exist_ok=True)
-    names = {"user": "user_id", "item": "item_id", "time": "timestamp"}
-    own = {"interactions": names, "items": {"id": "item_id"}, "users": {"id": "user_id"}}
-    for name, columns in own.items():
-        frame = pl.read_parquet(resolve(f"dataset://movielens-100k/{name}", base=ROOT).path)
-        if "rating" in frame.columns:
-            frame = frame.with_columns(pl.col("rating").cast(pl.Int64))
-        frame.rename(columns, strict=False).write_csv(data / f"{name}.tsv", separator="\t")
-    subprocess.run([sys.executable, bench.tools / "prepare.py", data, bench.work / "splits"], check=True, stdout=2)
-
-
-def _data(bench: Bench, split: str) -> dict[str, Any]:
-    """The `data` and `list` blocks that put a recipe on a split."""
-    folder = bench.split(split).resolve()
-    columns = {"user": "user_id", "item": "item_id", "weight": "rating", "time": "timestamp"}
-    return {
-        "data": {
-            "interactions": {"path": f"{folder}/train.tsv", **columns},
-            "items": "dataset://movielens-100k/items",
-            "users": "dataset://movielens-100k/users",
-            "positive": ">= 4",
-            "split": {"by": "file", "test": f"{folder}/test.tsv", "valid": f"{folder}/valid.tsv"},
-        },
-        "list": {"k": 20, "candidates": f"{folder}/candidates.tsv" if split == "item-cold" else "all"},
-    }
-
-
-def _run(bench: Bench, split: str, name: str, recipe: Mapping[str, Any], stage: str) -> tuple[Any, float, float]:
+def _run(case: Case, name: str, recipe: Mapping[str, Any], stage: str) -> tuple[Any, float, float]:
     """Lists of a stage (user_id, item_id, rank), its own NDCG@10, and the seconds that all stages took to make."""
     import pandas as pd
 
-    file = bench.work / "recipes" / f"{name}.{split}.yaml"
+    file = case.out / "recipes" / f"{name}.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump({**recipe, **_data(bench, split)}, sort_keys=False), encoding="utf-8")
-    result = run(file, out=bench.work / "runs" / split / name)
+    recipe = {**recipe, "evaluate": {**recipe["evaluate"], "groups": list(case.data.groups)}}
+    file.write_text(yaml.safe_dump({**recipe, **case.blocks()}, sort_keys=False), encoding="utf-8")
+    result = run(file, out=case.out / "runs" / name)
     lists = pl.read_parquet(result.out / "recommendations.parquet")
     frame = lists.select(pl.col("user").cast(str).alias("user_id"), pl.col("item").cast(str).alias("item_id"), "rank")
     metrics = json.loads((result.out / "metrics.json").read_text())["rankers"]
@@ -205,39 +177,40 @@ def _recipe(name: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key != "publish"}
 
 
-def _recipes(bench: Bench, split: str) -> list[Row]:
+def _recipes(bench: Bench, case: Case) -> list[Row]:
     rows = []
     for name, (stage, label) in RECIPES.items():
-        if split == "item-cold" and name not in COLD:
+        if case.cold and name not in COLD:
             continue
-        print(f"{split}: {name}.yaml", file=sys.stderr, flush=True)
-        lists, own, seconds = _run(bench, split, name, _recipe(name), stage)
-        rows.append(bench.judged(split, lists, name=label, own=own, seconds=seconds))
+        print(f"{case}: {name}.yaml", file=sys.stderr, flush=True)
+        lists, own, seconds = _run(case, name, _recipe(name), stage)
+        rows.append(bench.judged(case, lists, name=label, own=own, seconds=seconds))
     return rows
 
 
-def _peers(bench: Bench, split: str, python: Path) -> list[Row]:
+def _peers(bench: Bench, case: Case, python: Path) -> list[Row]:
     """The other libraries, in their own process; the vectors of content are those that the recipe's encoders made."""
     import pandas as pd
 
-    out = bench.work / "peers" / split
+    out = case.out / "peers"
     if not (out / "peers.json").is_file():
-        print(f"{split}: other libraries", file=sys.stderr, flush=True)
-        vectors = _vectors(bench, split)
+        print(f"{case}: other libraries", file=sys.stderr, flush=True)
+        vectors = _vectors(case)
         script = ROOT / "benchmarks" / "peers" / "libraries.py"
         tools = ["--score", bench.tools / "score.py", "--vectors", vectors]
-        subprocess.run([python, script, bench.split(split), out, *tools], check=True, stdout=subprocess.DEVNULL)
+        tools += ["--ratings"] if case.data.ratings else []
+        subprocess.run([python, script, case.folder, out, *tools], check=True, stdout=subprocess.DEVNULL)
     rows = []
     for name, facts in json.loads((out / "peers.json").read_text())["models"].items():
         lists = pd.read_csv(out / f"{name}.tsv", sep="\t", dtype={"user_id": str, "item_id": str})
-        rows.append(bench.judged(split, lists, name=name, seconds=facts["seconds"], tried=facts["tried"]))
+        rows.append(bench.judged(case, lists, name=name, seconds=facts["seconds"], tried=facts["tried"]))
     return sorted(rows, key=lambda row: -row.ndcg)
 
 
-def _vectors(bench: Bench, split: str) -> Path:
+def _vectors(case: Case) -> Path:
     """Item vectors of text, genres and year, as movies.yaml's encoders made them, in a file for other libraries."""
     cache = StageCache(cache_root(), print)
-    stages = json.loads((bench.work / "runs" / split / "movies" / "manifest.json").read_text())["stages"]
+    stages = json.loads((case.out / "runs" / "movies" / "manifest.json").read_text())["stages"]
     blocks = {}
     for name in ("plot", "genres", "year"):
         found = cache.load(next(one["key"] for one in stages if one["id"] == name))
@@ -245,42 +218,42 @@ def _vectors(bench: Bench, split: str) -> Path:
         items = Encoded.unpack(found[0]).items
         assert items is not None
         blocks[name], ids = items.vectors, items.ids.ids
-    path = bench.work / f"vectors.{split}.npz"
+    path = case.out / "vectors.npz"
     np.savez(path, ids=ids.cast(pl.String).to_numpy().astype(str), **blocks)
     return path
 
 
-def _ratings(bench: Bench) -> str:
+def _ratings(case: Case) -> str:
     """RMSE of SVD by its defaults, by the plugin and run directly."""
     stages = [{"recommend": "surprise/svd", "id": "svd", "with": {"dim": 100, "epochs": 20}}]
     recipe = {"recipe": 1, "name": "svd", "stages": stages, "evaluate": {"metrics": ["ndcg@10", "rmse"]}}
-    _run(bench, "random", "svd", recipe, "svd")
-    metrics = json.loads((bench.work / "runs" / "random" / "svd" / "metrics.json").read_text())["rankers"]
+    _run(case, "svd", recipe, "svd")
+    metrics = json.loads((case.out / "runs" / "svd" / "metrics.json").read_text())["rankers"]
     ours = next(one["metrics"]["rmse"]["value"] for one in metrics if one["id"] == "svd")
-    theirs = json.loads((bench.work / "peers" / "random" / "peers.json").read_text())["rmse"]["Surprise SVD"]
-    head = "`random`: RMSE of predicted ratings, SVD by its defaults\n\n| | RMSE |\n|---|---|\n"
+    theirs = json.loads((case.out / "peers" / "peers.json").read_text())["rmse"]["Surprise SVD"]
+    head = "{case}: RMSE of predicted ratings, SVD by its defaults\n\n| | RMSE |\n|---|---|\n"
     return f"{head}| surprise/svd | {ours:.4f} |\n| Surprise, run directly | {theirs:.4f} |"
 
 
-def _ablation(bench: Bench, split: str) -> str:
+def _ablation(bench: Bench, case: Case) -> str:
     """The model that ranks a split's items, with one part switched off at a time, on the same users."""
-    stage, parts = ("cold", COLD_PARTS) if split == "item-cold" else ("together", WARM_PARTS)
+    stage, parts = ("cold", COLD_PARTS) if case.cold else ("together", WARM_PARTS)
     whole = _recipe("movies")
     needed = [one for one in whole["stages"] if "encode" in one or "preprocess" in one or one.get("id") == stage]
     rows = {}
     for name, change in {"": {}, **parts}.items():
-        print(f"{split}: without {name or 'nothing'}", file=sys.stderr, flush=True)
+        print(f"{case}: without {name or 'nothing'}", file=sys.stderr, flush=True)
         *before, model = json.loads(json.dumps(needed))
         changed = {key: value for key, value in change.items() if key != "from"}
         model["from"] = list(change.get("from", model["from"]))
         weights = {block: w for block, w in model["with"]["blocks"].items() if block in model["from"]}
         model["with"] |= {"blocks": weights, **changed}
         recipe = {**whole, "stages": [*before, model], "evaluate": {"metrics": ["ndcg@10"], "baselines": []}}
-        lists, own, seconds = _run(bench, split, f"ablation-{len(rows)}", recipe, stage)
-        rows[name] = bench.judged(split, lists, name=name, own=own, seconds=seconds)
+        lists, own, seconds = _run(case, f"ablation-{len(rows)}", recipe, stage)
+        rows[name] = bench.judged(case, lists, name=name, own=own, seconds=seconds)
     all_of_it = rows.pop("")
     lines = [
-        f"`{split}`: `{MODELS[stage]}` with one part switched off",
+        f"{case}: `{MODELS[stage]}` with one part switched off",
         "",
         "| without | NDCG@10 | difference |",
         "|---|---|---|",
@@ -296,10 +269,10 @@ def _difference(row: Row, other: Row) -> str:
     return f"{gap.mean():+.4f} ± {gap.std(ddof=1) / np.sqrt(len(gap)):.4f}"
 
 
-def _table(split: str, rows: Sequence[Row]) -> str:
+def _table(case: Case, rows: Sequence[Row]) -> str:
     ours = rows[0]
     lines = [
-        f"`{split}`: {len(ours.users)} users",
+        f"{case}: {len(ours.users)} users",
         "",
         "| | NDCG@10 | recall@10 | NDCG@10 by the run | movies.yaml is ahead by | settings tried | search and fit |",
         "|---|---|---|---|---|---|---|",
@@ -314,9 +287,9 @@ def _table(split: str, rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _write(tables: str) -> None:
-    """Put the tables between the page's marks."""
-    begin, end = "<!-- measured -->", "<!-- /measured -->"
+def _write(name: str, tables: str) -> None:
+    """Put the tables of a data set between its marks on the page."""
+    begin, end = f"<!-- measured: {name} -->", f"<!-- /measured: {name} -->"
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(begin)
     after = rest.split(end)[1]

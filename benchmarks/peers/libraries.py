@@ -1,6 +1,6 @@
 """Other libraries on one split, run directly: each tuned on its validation part, then fitted on all its training part.
 
-    .peers/bin/python benchmarks/peers/libraries.py SPLIT OUT --score SCORE.PY [--vectors ITEMS.npz] [--seed 0]
+    .peers/bin/python benchmarks/peers/libraries.py SPLIT OUT --score SCORE.PY [--vectors ITEMS.npz] [--ratings]
 
 SPLIT is a folder that prepare.py made. For each model OUT gets its lists, `NAME.tsv` (user_id, item_id, rank, 20 a
 user), and `peers.json` says what was chosen among how many settings, its NDCG@10 on the validation part, and the
@@ -202,6 +202,7 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--score", type=Path, required=True)
     parser.add_argument("--vectors", type=Path)
+    parser.add_argument("--ratings", action="store_true", help="and predictors of ratings, ranked by them")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     spec = importlib.util.spec_from_file_location("score", given.score)
@@ -219,7 +220,7 @@ def main() -> int:
     models = (
         by_content(given.vectors)
         if whole_items
-        else itertools.chain(collaborative(given.seed), rating_predictors(given.seed))
+        else itertools.chain(collaborative(given.seed), rating_predictors(given.seed) if given.ratings else ())
     )
     given.out.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"models": {}}
@@ -241,7 +242,7 @@ def main() -> int:
             "seconds": seconds,
         }
         print(f"  {name}: {len(settings)} settings in {seconds:.0f} s", file=sys.stderr, flush=True)
-    if not whole_items:
+    if given.ratings and not whole_items:
         found["rmse"] = rating_errors(given.split, meta["threshold"], given.seed)
     (given.out / "peers.json").write_text(json.dumps(found, indent=1, default=float))
     return 0

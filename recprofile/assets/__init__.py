@@ -7,6 +7,7 @@
 
     address    which scheme, and the one entrance `resolve`
     package, hub, datasets                        one module a scheme
+    known      the data sets, each with its card: where it comes from, and how its tables are made
     store      the cache: entries written under a temporary name, renamed, and checked when read
     fingerprints                                  what identifies the contents of a file or folder
 
@@ -14,8 +15,10 @@ Nothing that is fetched is imported, installed or run.
 """
 
 from recprofile.assets.address import Asset, Source, check_address, check_there, find_here, resolve
-from recprofile.assets.datasets import DATASETS, DatasetCard, Part, cached_datasets, fetch_dataset
+from recprofile.assets.cards import DatasetCard, Part
+from recprofile.assets.datasets import cached_datasets, fetch_dataset
 from recprofile.assets.fingerprints import fingerprint
+from recprofile.assets.known import DATASETS
 from recprofile.assets.store import Progress, cache_root, is_offline
 
 __all__ = [

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
-from recprofile.assets.datasets import DatasetCard, cached_datasets, dataset_entry, part_file
+from recprofile.assets.cards import DatasetCard
+from recprofile.assets.datasets import cached_datasets, dataset_entry, part_file
 from recprofile.assets.fingerprints import fingerprint
 from recprofile.assets.hub import HubAddress, fetch_model, snapshot_here
 from recprofile.assets.package import PackageAddress, fetch_package, locate, package_here

