@@ -127,9 +127,13 @@ def make_splits(data: Data, work: Path, tools: Path) -> None:
         return
     (folder / "data").mkdir(parents=True, exist_ok=True)
     _events(data.name).write_csv(folder / "data" / "interactions.tsv", separator="\t")
-    items = pl.read_parquet(resolve(f"dataset://{data.name}/items", base=ROOT).path)
-    items.with_columns(**data.columns).select(ITEMS).write_parquet(folder / "items.parquet")
     least_item, least_user = data.fewest
     fewest = ["--min-item", str(least_item), "--min-user", str(least_user)]
     ask = [folder / "data", folder / "splits", "--threshold", f"{data.liked:g}", "--splits", ",".join(data.splits)]
     subprocess.run([sys.executable, tools / "prepare.py", *ask, *fewest], check=True, stdout=2)
+    # Only items with events: prepare.py lists no others.
+    parts = [folder / "splits" / data.splits[0] / f"{part}.tsv" for part in ("train", "test")]
+    kept = pl.concat([pl.read_csv(part, separator="\t", columns=["item_id"], infer_schema=False) for part in parts])
+    items = pl.read_parquet(resolve(f"dataset://{data.name}/items", base=ROOT).path).with_columns(**data.columns)
+    listed = items.filter(pl.col("id").cast(pl.String).is_in(kept["item_id"].unique().implode()))
+    listed.select(ITEMS).write_parquet(folder / "items.parquet")

@@ -21,6 +21,7 @@ Values: TypeAlias = NDArray[np.float64]
 STEPS = 12  # times that a ranker is added: weights are multiples of 1/12 or coarser
 BAGS = 12  # bootstrap samples of users whose weights are averaged
 PARTS = 24  # averaged weights are multiples of 1/24
+EVEN = 50  # users who stand for equal weights, beside those that weights are chosen on
 DEALS = 3  # of users into folds, which the verdict is the mean of
 FOLDS = 5  # of users: weights are judged on users that they were not chosen on
 KEPT_BYTES = 512 * 2**20  # scores kept while weights are tried
@@ -28,10 +29,10 @@ KEPT_BYTES = 512 * 2**20  # scores kept while weights are tried
 
 @dataclass(frozen=True)
 class BlendChoice:
-    """Weights by ranker, summing to 1, and why: `gain` is the blend's mean over that of `best` alone.
+    """Weights by ranker, summing to 1, and why: `gain` is the blend's mean over that of the best ranker alone.
 
-    `gain` and `error`, its standard error, are on users that the weights judged there were not chosen on; `blend` and
-    `single` are means of the metric over `users` users, `blend` as it was while the weights were chosen.
+    `gain` and `error`, its standard error, are on users that neither the weights nor the ranker judged there were
+    chosen on; `blend` and `single`, that of `best`, are means of the metric over the `users` users chosen on.
     """
 
     weights: Mapping[str, float]
@@ -114,12 +115,13 @@ class Trials:
 def choose_blend(
     rankers: Mapping[str, Ranker], data: Dataset, *, metric: str, limit: int, rng: np.random.Generator
 ) -> BlendChoice:
-    """The best single ranker, or the blend that beats it by more than a standard error on users not chosen on.
+    """A blend of the rankers, or the best of them where it beats the blend by more than a standard error.
 
     Weights come from forward selection with replacement: beginning with none, STEPS times the ranker is added once
     more that helps the metric's mean most, and the best of all these sums is taken; the mean of that over BAGS
-    bootstrap samples of users. So it is done on all users, and for the verdict on all but a fold,
-    judged there.
+    bootstrap samples of users, and of equal weights, which count as EVEN users do: few users tell little. So it is
+    done on all users; for the verdict weights and the best ranker are chosen on all but a fold, and judged there.
+    Where that does not tell, they are blended: what is best of several on few users is often so by chance.
     """
     names = list(rankers)
     trials = Trials(rankers, data, metric=metric, limit=limit, rng=rng)
@@ -134,14 +136,22 @@ def choose_blend(
     def bagged(users: BoolArray) -> Counts:
         return bagged_selection(lambda counts: trials.judged(counts).values, len(names), draws * users)
 
-    def chosen_on(users: BoolArray) -> Values:
+    def blended_on(users: BoolArray) -> Values:
         return trials.judged(bagged(users)).values
+
+    def best_on(users: BoolArray) -> Values:
+        return trials.judged(max(alone, key=lambda one: _mean(trials.judged(one).values, users))).values
 
     chosen = bagged(everyone)
 
-    elsewhere = np.mean([judged_elsewhere(chosen_on, single.values, rng) for _ in range(DEALS)], axis=0)
-    gain = UserScores(single.users, elsewhere).minus(single)
-    kept = chosen if gain.mean > gain.error else alone[best]
+    def elsewhere(chosen_on: Callable[[BoolArray], Values], at: int) -> Values:
+        dealt = np.random.default_rng(deals[at])  # the same folds for both
+        return judged_elsewhere(chosen_on, single.values, dealt)
+
+    deals = rng.integers(2**63, size=DEALS)
+    found = [elsewhere(blended_on, at) - elsewhere(best_on, at) for at in range(DEALS)]
+    gain = UserScores(single.users, np.mean(found, axis=0))
+    kept = chosen if gain.mean >= -gain.error or not n else alone[best]
     weights = {name: count / sum(kept) for name, count in zip(names, kept, strict=True) if count}
     return BlendChoice(weights, names[best], n, trials.judged(chosen).mean, single.mean, gain.mean, gain.error)
 
@@ -163,17 +173,19 @@ def judged_elsewhere(chosen_on: Callable[[BoolArray], Values], before: Values, r
 
 
 def bagged_selection(judged: Callable[[Counts], Values], size: int, draws: NDArray[np.int64]) -> Counts:
-    """The mean of `forward_selection` over samples of users: what one of them takes by chance, few do.
+    """The mean of `forward_selection` over samples of users, what one takes by chance few do, and of equal weights.
 
-    `draws` (samples, n): how often each user is in each. The mean is in parts of PARTS. Of samples without anyone
-    nothing is learnt: the first ranker.
+    `draws` (samples, n): how often each user is in each. Equal weights count as EVEN users beside those in any sample.
+    The mean is in parts of PARTS, and 1 for each ranker where no user is in any.
 
     Source: Caruana et al. 2004, section 2.3.
     """
     found = [forward_selection(judged, size, draw) for draw in draws if draw.any()]
     if not found:
-        return _one(0, size)
+        return (1,) * size
+    n = np.count_nonzero(draws.any(axis=0))
     share = np.mean([np.array(counts) / sum(counts) for counts in found], axis=0)
+    share = (n * share + EVEN / size) / (n + EVEN)
     parts = np.floor(share * PARTS).astype(int)
     parts[np.argsort(parts - share * PARTS, kind="stable")[: PARTS - parts.sum()]] += 1
     return tuple(parts.tolist())

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from recprofile.blending.search import PARTS, STEPS, bagged_selection, choose_blend, forward_selection, judged_elsewhere
+from recprofile.blending.search import (
+    EVEN,
+    PARTS,
+    STEPS,
+    bagged_selection,
+    choose_blend,
+    forward_selection,
+    judged_elsewhere,
+)
 from recprofile.blending.units import standardised, weighted_mean
 from recprofile.builtin.recommend import Blend, Ease, ItemKnn, Popular
 from recprofile.plugin import DataError, Inputs, Pack, Ranker, RunError, judge
@@ -186,15 +194,15 @@ def test_a_choice_is_judged_on_users_that_it_was_not_made_on():
     assert judged_elsewhere(lambda users: users.astype(np.float64), np.array([0.3]), rng).tolist() == [0.3]
 
 
-def test_without_a_relevant_validation_event_the_first_ranks_alone():
+def test_without_a_relevant_validation_event_all_rank_alike():
     data = dataset([("u", "a"), ("v", "b"), ("u", "b")], valid=[2])
     blind = data.revise(valid=data.valid.take(np.zeros(1, np.bool_)))
     warnings = []
     seen_again = dataset([("u", "a"), ("v", "b"), ("u", "a")], valid=[2])
     tables = [np.ones((2, 2)), np.ones((2, 2))]
     ranker = blended(seen_again, tables, warnings=warnings)
-    assert ranker.pack().values["weights"] == {"a": 1.0}
-    assert warnings == ["no user has a relevant validation event: ranks by 'a', the first, alone"]
+    assert ranker.pack().values["weights"] == {"a": 0.5, "b": 0.5}
+    assert warnings == ["no user has a relevant validation event: every ranker weighs the same"]
     with pytest.raises(DataError, match="RP507 the split left no validation events to choose weights on"):
         blended(blind, tables)
     assert blended(blind, tables, weights={"a": 1.0}).pack().values["weights"] == {"a": 0.5, "b": 0.5}
@@ -250,12 +258,30 @@ def test_a_blend_with_a_ranker_without_evidence_gives_none():
     assert alone.block_evidence(np.zeros(1, np.int32), np.zeros(1, np.int32)) is None
 
 
-def test_bagged_selection_is_the_mean_over_samples_of_users():
+def test_bagged_selection_is_the_mean_over_samples_of_users_and_equal_weights():
     # Three users of four are best off with the first ranker, the fourth with the second: samples say one or the other.
     def judged(counts):
-        return np.array([counts[0], counts[0], counts[0], counts[1]]) / sum(counts)
+        return np.repeat([counts[0], counts[0], counts[0], counts[1]], EVEN) / sum(counts)
 
-    draws = np.array([[1, 1, 1, 1], [0, 1, 0, 3], [2, 1, 1, 0], [0, 0, 0, 4]])
+    draws = np.repeat([[1, 1, 1, 1], [0, 1, 0, 3], [2, 1, 1, 0], [0, 0, 0, 4]], EVEN, axis=1)
     assert bagged_selection(judged, 2, draws) == (PARTS // 2, PARTS // 2)
-    assert bagged_selection(judged, 2, draws[:3]) == (PARTS * 2 // 3, PARTS // 3)
-    assert bagged_selection(judged, 2, np.zeros((3, 4), int)) == (1, 0)
+    # 2/3 by 4 EVEN users, 1/2 by EVEN.
+    assert bagged_selection(judged, 2, draws[:3]) == (round(PARTS * 19 / 30), PARTS - round(PARTS * 19 / 30))
+    assert bagged_selection(judged, 2, np.zeros((3, 4), int)) == (1, 1)
+
+
+def test_few_users_do_not_move_weights_far_from_equal():
+    def judged(counts):
+        return np.full(10, counts[0] / sum(counts))
+
+    found = bagged_selection(judged, 2, np.ones((3, 10), int))
+    assert found == (PARTS * 35 // 60, PARTS - PARTS * 35 // 60)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_blend_of_equals_is_kept_when_few_users_tell(seed):
+    data, taste, noise = planted(n=25, seed=seed)
+    notes = {}
+    ranker = blended(data, [taste + noise[0], taste + noise[1]], notes=notes)
+    assert set(ranker.pack().values["weights"]) == {"a", "b"}
+    assert notes["decision"] == "blend"
