@@ -179,7 +179,8 @@ def _recipe(name: str) -> dict[str, Any]:
 
 def _recipes(bench: Bench, case: Case) -> list[Row]:
     rows = []
-    for name, (stage, label) in RECIPES.items():
+    for name in case.data.recipes:
+        stage, label = RECIPES[name]
         if case.cold and name not in COLD:
             continue
         print(f"{case}: {name}.yaml", file=sys.stderr, flush=True)

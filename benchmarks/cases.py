@@ -22,7 +22,8 @@ class Data:
     """A data set: what counts as liked, the fewest events of items and users, the splits, what recipes read.
 
     `columns` makes ITEMS of its items where they are called otherwise. `groups` are columns of its users that
-    recipes compare; `ratings` whether events say how well, which predictors of ratings need.
+    recipes compare; `ratings` whether events say how well, which predictors of ratings need. `recipes` are those that
+    can be run on it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Data:
     columns: Mapping[str, pl.Expr] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     ratings: bool = False
+    recipes: tuple[str, ...] = ("movies", "sequence", "attention")
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,23 @@ FILMS = ("random", "temporal-user", "item-cold")
 KNOWN = {
     data.name: data
     for data in (
-        Data("movielens-100k", 4, FILMS, groups=("gender",), ratings=True),
+        Data(
+            "movielens-100k",
+            4,
+            FILMS,
+            groups=("gender",),
+            ratings=True,
+            recipes=("movies", "sequence", "two-tower", "attention"),
+        ),
         Data("movielens-1m", 4, ("temporal-user", "item-cold"), groups=("gender",)),
-        Data("book-crossing", 7, ("random", "item-cold"), fewest=(8, 5), columns={"genres": words("author")}),
+        Data(
+            "book-crossing",
+            7,
+            ("random", "item-cold"),
+            fewest=(8, 5),
+            columns={"genres": words("author")},
+            recipes=("movies", "attention"),
+        ),
         Data(
             "complete-journey",
             1,
