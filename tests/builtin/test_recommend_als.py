@@ -5,7 +5,7 @@ from numpy.testing import assert_allclose
 from recprofile.builtin.encode import Als
 from recprofile.builtin.encode.als import counted, fold_in
 from recprofile.builtin.recommend import ImplicitAls
-from recprofile.plugin import DataError, Inputs
+from recprofile.plugin import DataError, Inputs, UserScores
 from recprofile.testing import RecommenderTests, checkerboard, context, dataset, emptied, toy
 
 
@@ -74,3 +74,37 @@ def test_no_events_are_said_and_leave_nothing_to_rank():
     assert said == ["als: no training event to learn from, so nothing can be ranked"]
     assert np.isneginf(ranker.scores(np.arange(6, dtype=np.int32))).all()
     assert not ranker.known_users().any()
+
+
+@pytest.mark.parametrize(("gains", "chosen"), [((0.0, 0.5), 0.02), ((0.5, 0.0, 0.5), 0.01), ((0.5, 0.5, 0.5), 0.0025)])
+def test_an_open_l2_is_halved_as_long_as_that_ranks_better(monkeypatch, gains, chosen):
+    from recprofile.builtin.encode import als_choice
+
+    steps = (als_choice.L2, *als_choice.WEAKER)
+    worth = dict(zip(steps, np.concatenate([[0], np.cumsum(gains)]), strict=False))
+    monkeypatch.setattr(
+        als_choice, "_judged", lambda p, fit, ctx: UserScores(np.arange(4, dtype=np.int32), np.full(4, worth[p.l2]))
+    )
+    data = dataset([(u, i) for u in range(4) for i in range(3)], valid=[2, 5])
+    ranker = fit(data, dim=2)
+    assert ranker.params.l2 == chosen
+    assert ImplicitAls(ImplicitAls.params_type(dim=2)).settled(ranker).params.l2 == chosen
+    encoder = Als(Als.params_type(dim=2))
+    encoded = encoder.encode(data, context())
+    assert encoded.fold_in.l2 == chosen
+    assert encoder.settled(encoded).params.l2 == chosen
+    assert fit(data, dim=2, l2=0.5).params.l2 == 0.5
+    assert fit(data.for_tuning(), dim=2).params.l2 == als_choice.L2
+
+
+def test_an_open_l2_is_judged_by_validation_events_of_items_with_events():
+    from recprofile.builtin.encode.als_choice import _judged
+
+    data = checkerboard(20)
+    held = dataset([(u, i) for u in range(20) for i in range(u % 2, 20, 2) if i != u] + [(u, u) for u in range(20)],
+                   valid=list(range(180, 200)))  # fmt: skip
+    strong, weak = (_judged(ImplicitAls.params_type(dim=2, l2=l2), held.for_tuning(), context()) for l2 in (0.02, 1e6))
+    assert len(strong.values) == 20
+    assert strong.mean == 1
+    assert strong.beats(weak)
+    assert data.n_items == held.n_items

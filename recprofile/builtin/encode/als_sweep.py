@@ -34,7 +34,7 @@ class Batch:
 
 
 def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, FloatArray]:
-    """User and item vectors, (n_users, dim) and (n_items, dim) float32; rows without entries are 0."""
+    """User and item vectors, (n_users, dim) and (n_items, dim) float32, `l2` given; rows without entries are 0."""
     n_users, n_items = matrix.shape
     by_user = list(_batches(matrix, p, ctx.device))
     by_item = list(_batches(matrix.T.tocsr(), p, ctx.device))
@@ -95,6 +95,7 @@ def _batches(matrix: csr_array, p: AlsParams, device: str) -> Iterator[Batch]:
     """Rows with entries, longest first; a batch ends where rows are half as long as its first."""
     length = np.diff(matrix.indptr)
     total = np.asarray(matrix.sum(axis=1), np.float64)
+    assert p.l2 is not None
     l2 = (p.l2 * (matrix.shape[1] + p.alpha * total) ** p.nu).astype(np.float32)
     order = np.argsort(-length, kind="stable")
     order = order[: int((length > 0).sum())]

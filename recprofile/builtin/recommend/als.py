@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -71,8 +71,8 @@ class ImplicitAlsRanker(Ranker):
         return False
 
     def pack(self) -> Pack:
-        """The item vectors; users follow from the data."""
-        return Pack({"items_by": self.items_by})
+        """The item vectors, and how they were regularised; users follow from the data."""
+        return Pack({"items_by": self.items_by}, values={"l2": self.params.l2})
 
     def _scored(self, users_by: FloatArray) -> FloatArray:
         scores = np.asarray(users_by @ self.items_by.T, np.float32)
@@ -119,14 +119,22 @@ class ImplicitAls(Recommender[ImplicitAlsParams]):
 
     def fit(self, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The item vectors, on `ctx.device`."""
+        from recprofile.builtin.encode.als_choice import with_l2
         from recprofile.builtin.encode.als_sweep import factors
 
-        matrix = counted(data, self.params)
+        p = with_l2(self.params, data, ctx)
+        matrix = counted(data, p)
         if matrix.nnz == 0:
             ctx.warn("als: no training event to learn from, so nothing can be ranked")
-        _, items_by = factors(matrix, self.params, ctx)
-        return ImplicitAlsRanker(data, items_by, self.params, ctx.device)
+        _, items_by = factors(matrix, p, ctx)
+        return ImplicitAlsRanker(data, items_by, p, ctx.device)
+
+    def settled(self, result: Ranker) -> Self:
+        """With the regularisation that it chose."""
+        assert isinstance(result, ImplicitAlsRanker)
+        return type(self)(self.params.model_copy(update={"l2": result.params.l2}))
 
     def restore(self, pack: Pack, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The Ranker that was packed."""
-        return ImplicitAlsRanker(data, pack.arrays["items_by"], self.params, ctx.device)
+        p = self.params.model_copy(update={"l2": pack.values["l2"]})
+        return ImplicitAlsRanker(data, pack.arrays["items_by"], p, ctx.device)

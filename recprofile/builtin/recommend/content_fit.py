@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recprofile.builtin.encode.als import AlsParams
+from recprofile.builtin.encode.als import L2, AlsParams
 from recprofile.builtin.encode.als_sweep import factors
 from recprofile.builtin.recommend.content import content_kernel, content_rows
 from recprofile.builtin.recommend.content_choice import USUAL, Setting, choose_setting
@@ -57,6 +57,6 @@ def fit_content(data: Dataset, inputs: Inputs, p: ContentRidgeParams, ctx: Conte
         weights += np.float32(s.linear) * (linear_weights(data, p, ctx)[:, known] @ carry)
     if not s.factors:
         return Carried(weights, ranks, setting=s)
-    users, items = factors(graded_history(data, p=p), AlsParams(dim=p.dim, weighted=True), ctx)
+    users, items = factors(graded_history(data, p=p), AlsParams(dim=p.dim, l2=L2, weighted=True), ctx)
     carried = np.asarray(np.float32(s.factors) * (carry.T @ items[known]), np.float32)
     return Carried(weights, ranks, users, items, carried, s)

@@ -187,9 +187,9 @@ def linear_part(data: Dataset, weights: FloatArray | csr_array, ranks: BoolArray
 
 def folded(data: Dataset, p: ContentRidgeParams) -> FoldIn:
     """The equations of the users' factors, on the data's history: those of `als` by its defaults."""
-    from recprofile.builtin.encode.als import AlsParams
+    from recprofile.builtin.encode.als import L2, AlsParams
 
-    als = AlsParams(dim=p.dim, weighted=True)
+    als = AlsParams(dim=p.dim, l2=L2, weighted=True)
     history = graded_history(data, p=p)
     history.data = 1 + np.float32(als.alpha) * history.data
-    return FoldIn(history, als.alpha, als.l2, als.nu)
+    return FoldIn(history, als.alpha, L2, als.nu)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recprofile.builtin.encode.als import AlsParams
+from recprofile.builtin.encode.als import L2, AlsParams
 from recprofile.builtin.encode.als_sweep import factors
 from recprofile.builtin.recommend.graded import graded_history
 from recprofile.builtin.recommend.inverse import ridge_inverse
@@ -21,7 +21,7 @@ def sources(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """What is carried over, for some users: history, what EASE and what iALS make of it, (len(users), n_items) each."""
     history = np.asarray(graded_history(data, p=p)[users].toarray(), np.float32)
-    by_users, by_items = factors(graded_history(data, p=p), AlsParams(dim=p.dim, weighted=True), ctx)
+    by_users, by_items = factors(graded_history(data, p=p), AlsParams(dim=p.dim, l2=L2, weighted=True), ctx)
     return history, history @ linear_weights(data, p, ctx), by_users[users] @ by_items.T
 
 

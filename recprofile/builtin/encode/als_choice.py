@@ -1,0 +1,49 @@
+"""How strongly `als` regularises, where a recipe leaves that open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from recprofile.builtin.encode.als import L2, counted
+from recprofile.builtin.encode.als_sweep import factors
+from recprofile.plugin import KeptRanker, UserScores, judge
+
+if TYPE_CHECKING:
+    from recprofile.builtin.encode.als import AlsParams
+    from recprofile.plugin import Context, Dataset
+
+P = TypeVar("P", bound="AlsParams")
+WEAKER = (0.01, 0.005, 0.0025)
+
+
+def with_l2(p: P, data: Dataset, ctx: Context) -> P:
+    """The parameters with a regularisation: as given, or L2, and weaker as long as that ranks better.
+
+    Each step must beat the one before by more than a standard error over users of the validation part, by NDCG@10 of
+    the items with events, and is noted.
+    """
+    if p.l2 is not None:
+        return p
+    found = p.model_copy(update={"l2": L2})
+    if len(data.valid) == 0:
+        return found
+    fit = data.for_tuning()
+    best = _judged(found, fit, ctx)
+    for weaker in WEAKER:
+        other = p.model_copy(update={"l2": weaker})
+        better = _judged(other, fit, ctx)
+        if not better.beats(best):
+            break
+        found, best = other, better
+    ctx.note("l2", found.l2)
+    return found
+
+
+def _judged(p: AlsParams, fit: Dataset, ctx: Context) -> UserScores:
+    matrix = counted(fit, p)
+    users, items = factors(matrix, p, ctx)
+    known = np.diff(matrix.indptr) > 0
+    ranker = KeptRanker(lambda rows: users[rows] @ items.T, np.arange(fit.n_users), known)
+    return judge(ranker, fit, candidates=np.bincount(matrix.indices, minlength=fit.n_items) > 0)
