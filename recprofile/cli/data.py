@@ -64,7 +64,7 @@ def list_data(json: Annotated[bool, typer.Option("--json", help="Print JSON, for
         print_indented("in the cache" if name in cached else f"not here yet: recprofile data fetch {name}")
         print_indented(card.licence)
         rows = [(f"  dataset://{name}/{part}", ", ".join(p.columns)) for part, p in card.parts.items()]
-        out.print(table(("  address", "columns"), rows))
+        out.print(table(("  address", "columns"), rows, widths=(max(len(address) for address, _ in rows),)))
 
 
 def fetch(
