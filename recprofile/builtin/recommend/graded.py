@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprofile.builtin.history import rating_rank
-from recprofile.plugin import Dataset, Field, FloatArray, IntArray, Params
+from recprofile.plugin import Dataset, Field, FloatArray, Params, Progress
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 FURTHEST = 2_000  # events apart: a history of 100,000 has 5e9 pairs, and 2e8 within this distance
-PAIRS = 4_000_000  # made at once: 32 MB a column
 
 
 class GradedParams(Params):
@@ -92,28 +91,17 @@ def recency(data: Dataset, *, events: float, floor: float) -> FloatArray:
     return decay
 
 
-def together(data: Dataset, weight: FloatArray, *, reach: float, floor: float) -> FloatArray:
+def together(data: Dataset, weight: FloatArray, *, reach: float, floor: float, progress: Progress) -> FloatArray:
     """How often item j came after item i, T[i, j] = Σ_u x_ui x_uj k(d): (n_items, n_items) float32.
 
     x is an event's `weight` (n_events,), d how many events later j came, at most 2,000, and
     k(d) = floor + (1 − floor)·exp(−d / reach). T + Tᵀ + diag Σ_u x_ui² is a Gram matrix, and positive definite, for k
     is the sum of two kernels that are.
     """
+    from recprofile.builtin.recommend.pairs import pair_sums
+
     line = sequence(data)
-    item: IntArray = data.train.item[line.rows]
-    x = weight[line.rows]
-    later = np.minimum(line.after, FURTHEST)
+    ends = np.arange(len(line.rows)) + 1 + np.minimum(line.after, FURTHEST)
     kernel = (floor + (1 - floor) * np.exp(-np.arange(FURTHEST + 1) / reach)).astype(np.float32)
-    out = np.zeros(data.n_items**2, np.float32)
-    ends = np.cumsum(later)
-    start = 0
-    while start < len(item):
-        stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + PAIRS, side="right")))
-        many = later[start:stop]
-        first = np.repeat(np.arange(start, stop), many)
-        apart = np.arange(len(first)) - np.repeat(np.cumsum(many) - many, many) + 1
-        second = first + apart
-        at = item[first].astype(np.int64) * data.n_items + item[second]
-        np.add.at(out, at, x[first] * x[second] * kernel[apart])
-        start = stop
-    return out.reshape(data.n_items, data.n_items)
+    item, x = data.train.item[line.rows], weight[line.rows]
+    return pair_sums(item, x, ends, kernel, n_items=data.n_items, progress=progress)

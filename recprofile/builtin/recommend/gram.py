@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from recprofile.builtin.recommend import linear
 from recprofile.plugin import Context, Dataset, FloatArray
 
 
@@ -15,16 +12,10 @@ def gram_matrix(data: Dataset, ctx: Context) -> FloatArray:
     """
 
     def make() -> FloatArray:
+        from recprofile.builtin.recommend.pairs import gram_of
+
         x = data.positives()
-        n = x.shape[1]
-        by_item = x.T.tocsr()
-        out = np.empty((n, n), np.float32)
-        # Block by block, so that only the result is large: a block takes three times its size on the way.
-        step = max(1, linear.BLOCK // 4 // max(n, 1))
-        progress = ctx.progress(n, "items")
-        for a in range(0, n, step):
-            out[a : a + step] = (by_item[a : a + step] @ x).toarray()
-            progress.add(min(step, n - a))
+        out = gram_of(x, ctx.progress(x.shape[1], "items"))
         out.setflags(write=False)
         return out
 

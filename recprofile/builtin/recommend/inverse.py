@@ -38,13 +38,19 @@ def inverse_in_place(matrix: FloatArray) -> FloatArray:
     if failed or failed_too:
         no_inverse()
     out: FloatArray = lower.T
-    step = max(1, linear.BLOCK // n)
+    mirror(out)
+    return out
+
+
+def mirror(matrix: FloatArray) -> None:
+    """Set what lies below the diagonal of an (n, n) to what lies above, in place."""
+    n = len(matrix)
+    step = max(1, linear.BLOCK // max(n, 1))
     for a in range(0, n, step):
         b = min(a + step, n)
-        corner = np.triu(out[a:b, a:b])
-        out[a:b, a:b] = corner + np.triu(corner, 1).T
-        out[b:, a:b] = out[a:b, b:].T
-    return out
+        corner = np.triu(matrix[a:b, a:b])
+        matrix[a:b, a:b] = corner + np.triu(corner, 1).T
+        matrix[b:, a:b] = matrix[a:b, b:].T
 
 
 def inverse_on(device: str, matrix: FloatArray, ridge: FloatArray | float = 0.0) -> FloatArray:

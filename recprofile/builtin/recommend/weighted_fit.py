@@ -14,6 +14,7 @@ from recprofile.builtin.recommend.graded import event_weights, matrix_of, recenc
 from recprofile.builtin.recommend.inverse import ridge_inverse
 from recprofile.builtin.recommend.linear import LinearRanker
 from recprofile.builtin.recommend.memory import free_memory, refuse_unless_it_fits
+from recprofile.builtin.recommend.pairs import gram_of
 from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, Inputs, UserScores, judge
 
 if TYPE_CHECKING:
@@ -115,10 +116,10 @@ class _Fit:
         held = (np.maximum(active, 1) / mean) ** (-p.activity / 2)
         weight = event_weights(data, p) * held[data.train.user].astype(np.float32)
         if order == "no":
-            x = matrix_of(data, weight)
-            gram = np.asarray((x.T @ x).toarray(), np.float32)
+            gram = gram_of(matrix_of(data, weight), self.ctx.progress(data.n_items, "items"))
             return gram, gram
-        then = together(data, weight, reach=p.reach, floor=p.reach_floor)
+        progress = self.ctx.progress(data.n_items, "items")
+        then = together(data, weight, reach=p.reach, floor=p.reach_floor, progress=progress)
         own = np.bincount(data.train.item, weights=weight.astype(np.float64) ** 2, minlength=data.n_items)
         gram = then + then.T
         np.fill_diagonal(gram, gram.diagonal() + own.astype(np.float32))

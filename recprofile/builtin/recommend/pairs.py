@@ -1,0 +1,77 @@
+"""Sums over the pairs of events that a user has, by their two items: Gram matrices, in the order of events or not."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from recprofile.builtin.recommend.inverse import mirror
+from recprofile.plugin import FloatArray, IntArray, Progress
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+SHARES = 64  # of the items, which threads take one after the other
+
+
+def pair_sums(
+    item: IntArray, x: FloatArray, ends: NDArray[np.int64], kernel: FloatArray, *, n_items: int, progress: Progress
+) -> FloatArray:
+    """T[i, j] = Σ x_p x_q kernel[q − p] over p < q < ends[p] with item[p] = i, item[q] = j: (n_items, n_items) float32.
+
+    `item` (n,) and `x` (n,) are events; those of one user lie together, and `ends` (n,) says where partners end. A row
+    is summed in float32 from the first event to the last, whatever the number of threads, and stays in a processor's
+    cache while it is: the work is one addition a pair. `progress` is told of items.
+    """
+    out = np.zeros((n_items, n_items), np.float32)
+    where = np.argsort(item, kind="stable").astype(np.uint32)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(item, minlength=n_items))])
+    # The heaviest first, dealt in turn, so that shares take about as long.
+    heaviest = np.argsort(-np.diff(starts), kind="stable")
+    shares = [heaviest[at::SHARES] for at in range(min(SHARES, n_items))]
+    events = item.astype(np.uint32), x.astype(np.float32), ends.astype(np.uint32), kernel.astype(np.float32)
+
+    def sum_of(share: NDArray[np.int64]) -> int:
+        _sum_rows(share, *events, where, starts, out)
+        return len(share)
+
+    with ThreadPoolExecutor(_threads()) as pool:
+        for done in pool.map(sum_of, shares):
+            progress.add(done)
+    return out
+
+
+def gram_of(x: csr_array, progress: Progress) -> FloatArray:
+    """XᵀX, (n_items, n_items) float32, of a (n_users, n_items) CSR whose rows hold an item once."""
+    n_items = x.shape[1]
+    x.sort_indices()
+    ends = np.repeat(x.indptr[1:].astype(np.int64), np.diff(x.indptr))
+    longest = int(np.diff(x.indptr).max(initial=0))
+    ones = np.ones(longest + 1, np.float32)
+    out = pair_sums(x.indices, x.data, ends, ones, n_items=n_items, progress=progress)
+    np.fill_diagonal(out, np.bincount(x.indices, weights=x.data.astype(np.float64) ** 2, minlength=n_items))
+    mirror(out)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _sum_rows(share, item, x, ends, kernel, where, starts, out):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    for i in share:
+        row = out[i]
+        for at in range(starts[i], starts[i + 1]):
+            p = where[at]
+            mine = x[p]
+            for q in range(p + np.uint32(1), ends[p]):
+                row[item[q]] += mine * x[q] * kernel[q - p]
+
+
+def _threads() -> int:
+    """As many as this process may use, where the system says that."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
