@@ -82,9 +82,11 @@ def test_an_open_l2_is_halved_as_long_as_that_ranks_better(monkeypatch, gains, c
 
     steps = (als_choice.L2, *als_choice.WEAKER)
     worth = dict(zip(steps, np.concatenate([[0], np.cumsum(gains)]), strict=False))
-    monkeypatch.setattr(
-        als_choice, "_judged", lambda p, fit, ctx: UserScores(np.arange(4, dtype=np.int32), np.full(4, worth[p.l2]))
-    )
+
+    def judged(p, matrix, fit, ctx):
+        return UserScores(np.arange(4, dtype=np.int32), np.full(4, worth[p.l2]))
+
+    monkeypatch.setattr(als_choice, "_judged", judged)
     data = dataset([(u, i) for u in range(4) for i in range(3)], valid=[2, 5])
     ranker = fit(data, dim=2)
     assert ranker.params.l2 == chosen
@@ -100,11 +102,11 @@ def test_an_open_l2_is_halved_as_long_as_that_ranks_better(monkeypatch, gains, c
 def test_an_open_l2_is_judged_by_validation_events_of_items_with_events():
     from recprofile.builtin.encode.als_choice import _judged
 
-    data = checkerboard(20)
     held = dataset([(u, i) for u in range(20) for i in range(u % 2, 20, 2) if i != u] + [(u, u) for u in range(20)],
                    valid=list(range(180, 200)))  # fmt: skip
-    strong, weak = (_judged(ImplicitAls.params_type(dim=2, l2=l2), held.for_tuning(), context()) for l2 in (0.02, 1e6))
+    tuning = held.for_tuning()
+    both = [ImplicitAls.params_type(dim=2, l2=l2) for l2 in (0.02, 1e6)]
+    strong, weak = (_judged(p, counted(tuning, p), tuning, context()) for p in both)
     assert len(strong.values) == 20
     assert strong.mean == 1
     assert strong.beats(weak)
-    assert data.n_items == held.n_items

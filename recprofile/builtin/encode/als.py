@@ -11,8 +11,6 @@ from recprofile.plugin import Context, DataError, Dataset, Embeddings, Encoded, 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-L2 = 0.02  # regularisation where nothing is chosen
-
 
 class AlsParams(Params):
     dim: Annotated[int, Tunable(16, 256, log=True)] = Field(64, ge=1, le=1024, description="Dimensions of the vectors.")
@@ -60,7 +58,7 @@ class Als(Encoder[AlsParams]):
         from recprofile.builtin.encode.als_choice import with_l2
         from recprofile.builtin.encode.als_sweep import factors
 
-        p = with_l2(self.params, data, ctx)
+        p = with_l2(self.params, data, ctx, counted)
         matrix = counted(data, p)
         if matrix.nnz == 0:
             ctx.warn("als: no training event to learn from, so every vector is missing")

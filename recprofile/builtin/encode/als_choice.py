@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from recprofile.builtin.encode.als import L2, counted
-from recprofile.builtin.encode.als_sweep import factors
+from recprofile.builtin.encode.als_sweep import L2, factors
 from recprofile.plugin import KeptRanker, UserScores, judge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scipy.sparse import csr_array
+
     from recprofile.builtin.encode.als import AlsParams
     from recprofile.plugin import Context, Dataset
 
@@ -18,11 +21,11 @@ P = TypeVar("P", bound="AlsParams")
 WEAKER = (0.01, 0.005, 0.0025)
 
 
-def with_l2(p: P, data: Dataset, ctx: Context) -> P:
+def with_l2(p: P, data: Dataset, ctx: Context, counted: Callable[[Dataset, P], csr_array]) -> P:
     """The parameters with a regularisation: as given, or L2, and weaker as long as that ranks better.
 
     Each step must beat the one before by more than a standard error over users of the validation part, by NDCG@10 of
-    the items with events, and is noted.
+    the items with events; what is chosen is noted. `counted` gives the events that count.
     """
     if p.l2 is not None:
         return p
@@ -30,10 +33,10 @@ def with_l2(p: P, data: Dataset, ctx: Context) -> P:
     if len(data.valid) == 0:
         return found
     fit = data.for_tuning()
-    best = _judged(found, fit, ctx)
+    best = _judged(found, counted(fit, p), fit, ctx)
     for weaker in WEAKER:
         other = p.model_copy(update={"l2": weaker})
-        better = _judged(other, fit, ctx)
+        better = _judged(other, counted(fit, p), fit, ctx)
         if not better.beats(best):
             break
         found, best = other, better
@@ -41,8 +44,7 @@ def with_l2(p: P, data: Dataset, ctx: Context) -> P:
     return found
 
 
-def _judged(p: AlsParams, fit: Dataset, ctx: Context) -> UserScores:
-    matrix = counted(fit, p)
+def _judged(p: AlsParams, matrix: csr_array, fit: Dataset, ctx: Context) -> UserScores:
     users, items = factors(matrix, p, ctx)
     known = np.diff(matrix.indptr) > 0
     ranker = KeptRanker(lambda rows: users[rows] @ items.T, np.arange(fit.n_users), known)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from recprofile.builtin.encode.als import AlsParams
 
+L2 = 0.02  # regularisation where nothing is chosen
 FLOATS = 4_000_000  # of one gathered batch: 16 MB, whatever the data
 
 

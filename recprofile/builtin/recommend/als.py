@@ -122,7 +122,7 @@ class ImplicitAls(Recommender[ImplicitAlsParams]):
         from recprofile.builtin.encode.als_choice import with_l2
         from recprofile.builtin.encode.als_sweep import factors
 
-        p = with_l2(self.params, data, ctx)
+        p = with_l2(self.params, data, ctx, counted)
         matrix = counted(data, p)
         if matrix.nnz == 0:
             ctx.warn("als: no training event to learn from, so nothing can be ranked")
