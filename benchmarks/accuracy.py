@@ -232,7 +232,7 @@ def _ratings(case: Case) -> str:
     metrics = json.loads((case.out / "runs" / "svd" / "metrics.json").read_text())["rankers"]
     ours = next(one["metrics"]["rmse"]["value"] for one in metrics if one["id"] == "svd")
     theirs = json.loads((case.out / "peers" / "peers.json").read_text())["rmse"]["Surprise SVD"]
-    head = "{case}: RMSE of predicted ratings, SVD by its defaults\n\n| | RMSE |\n|---|---|\n"
+    head = f"{case}: RMSE of predicted ratings, SVD by its defaults\n\n| | RMSE |\n|---|---|\n"
     return f"{head}| surprise/svd | {ours:.4f} |\n| Surprise, run directly | {theirs:.4f} |"
 
 
