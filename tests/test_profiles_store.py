@@ -182,7 +182,7 @@ def test_an_update_is_what_another_run_of_the_model_would_solve(published):
     history = csr_array((np.ones(len(codes), np.float32), codes, [0, len(codes)]), shape=(1, len(base.names)))
     items = torch.from_numpy(base.raw["taste"][0].copy())
     users = torch.zeros((1, 3))
-    params = AlsParams(dim=3)
+    params = AlsParams(dim=3, l2=0.02)
     progress = context().progress(1, "users")
     _solve(users, items, list(_batches(history, params, "cpu")), alpha=params.alpha, progress=progress)
     block = base.blocks[2]
