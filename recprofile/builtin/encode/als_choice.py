@@ -33,10 +33,11 @@ def with_l2(p: P, data: Dataset, ctx: Context, counted: Callable[[Dataset, P], c
     if len(data.valid) == 0:
         return found
     fit = data.for_tuning()
-    best = _judged(found, counted(fit, p), fit, ctx)
+    matrix = counted(fit, p)
+    best = _judged(found, matrix, fit, ctx)
     for weaker in WEAKER:
         other = p.model_copy(update={"l2": weaker})
-        better = _judged(other, counted(fit, p), fit, ctx)
+        better = _judged(other, matrix, fit, ctx)
         if not better.beats(best):
             break
         found, best = other, better
