@@ -29,12 +29,11 @@ def pair_sums(
     cache while it is: the work is one addition a pair. `progress` is told of items.
     """
     out = np.zeros((n_items, n_items), np.float32)
-    where = np.argsort(item, kind="stable").astype(np.uint32)
-    starts = np.concatenate([[0], np.cumsum(np.bincount(item, minlength=n_items))])
+    events = item.astype(np.uint32), x.astype(np.float32), ends.astype(np.uint32), kernel.astype(np.float32)
+    where, starts = _by_item(events[0], n_items)
     # The heaviest first, dealt in turn, so that shares take about as long.
     heaviest = np.argsort(-np.diff(starts), kind="stable")
     shares = [heaviest[at::SHARES] for at in range(min(SHARES, n_items))]
-    events = item.astype(np.uint32), x.astype(np.float32), ends.astype(np.uint32), kernel.astype(np.float32)
 
     def sum_of(share: NDArray[np.int64]) -> int:
         _sum_rows(share, *events, where, starts, out)
@@ -49,7 +48,8 @@ def pair_sums(
 def gram_of(x: csr_array, progress: Progress) -> FloatArray:
     """XᵀX, (n_items, n_items) float32, of a (n_users, n_items) CSR whose rows hold an item once."""
     n_items = x.shape[1]
-    x.sort_indices()
+    if not x.has_sorted_indices:
+        x = x.sorted_indices()
     ends = np.repeat(x.indptr[1:].astype(np.int64), np.diff(x.indptr))
     longest = int(np.diff(x.indptr).max(initial=0))
     ones = np.ones(longest + 1, np.float32)
@@ -57,6 +57,22 @@ def gram_of(x: csr_array, progress: Progress) -> FloatArray:
     np.fill_diagonal(out, np.bincount(x.indices, weights=x.data.astype(np.float64) ** 2, minlength=n_items))
     mirror(out)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _by_item(item, n_items):  # type: ignore[no-untyped-def]
+    """The places of events, item by item, by counting: 20 times as fast as a stable argsort of 10 million."""
+    starts = np.zeros(n_items + 1, np.int64)
+    for i in item:
+        starts[i + 1] += 1
+    for i in range(n_items):
+        starts[i + 1] += starts[i]
+    free = starts[:-1].copy()
+    where = np.empty(len(item), np.uint32)
+    for p in range(len(item)):
+        where[free[item[p]]] = p
+        free[item[p]] += 1
+    return where, starts
 
 
 @njit(cache=True, nogil=True)
