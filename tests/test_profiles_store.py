@@ -172,7 +172,7 @@ def test_an_update_is_what_another_run_of_the_model_would_solve(published):
     from scipy.sparse import csr_array
 
     from recprofile.builtin.encode.als import AlsParams
-    from recprofile.builtin.encode.als_sweep import _batches, _solve
+    from recprofile.builtin.encode.als_device import _batches, _solve
 
     take_in(published, event("ada", "i03"))
     vector, log = stored(published, "ada")

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from recprofile.builtin.encode import Als
+from recprofile.builtin.encode import Als, als_device, als_sweep
+from recprofile.builtin.encode.als import counted
 from recprofile.builtin.fuse import Weighted
 from recprofile.builtin.recommend.dot import DotRanker
 from recprofile.plugin import DataError, Embeddings, Encoded, FoldIn, Profiles, RunError
@@ -34,6 +35,16 @@ def loss(encoded, extra, *, l2, nu):
     of_users, of_items = regularisation(extra, l2=l2, nu=nu)
     misfit = ((1 + extra) * ((extra > 0) - x @ y.T) ** 2).sum()
     return misfit + (of_users * (x**2).sum(axis=1)).sum() + (of_items * (y**2).sum(axis=1)).sum()
+
+
+def solved(extra, other, ridge):
+    """The minimiser of the loss for each row of `extra`, the other side being fixed."""
+    return np.stack(
+        [
+            np.linalg.solve((other.T * (1 + e)) @ other + r * np.eye(other.shape[1]), other.T @ ((1 + e) * (e > 0)))
+            for e, r in zip(extra, ridge, strict=True)
+        ]
+    )
 
 
 def clusters(seed=0):
@@ -76,14 +87,40 @@ def test_user_vectors_solve_the_normal_equations(weighted):
     np.testing.assert_allclose(solved, right, atol=1e-4 * np.abs(right).max())
 
 
-def test_batches_and_pieces_of_long_rows_do_not_change_the_vectors(monkeypatch):
-    from recprofile.builtin.encode import als_sweep
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_loops_of_a_processor_and_the_batches_of_a_device_give_the_same(weighted):
+    data = clusters()
+    p = Als.params_type(dim=5, epochs=3, l2=0.1, weighted=weighted)
+    matrix, start = counted(data, p), np.random.default_rng(0).normal(0, 0.1, (30, 5)).astype(np.float32)
+    users, items = als_device.factors_on(matrix, start, p, context(seed=0))
+    loops = als_sweep.factors(matrix, p, context(seed=0))
+    np.testing.assert_allclose(loops[0], users, atol=1e-5)
+    np.testing.assert_allclose(loops[1], items, atol=1e-5)
+    np.testing.assert_allclose(als_sweep.user_vectors(matrix, items, p, "cpu"), users, atol=1e-5)
+    np.testing.assert_allclose(als_device.user_vectors_on(matrix, items, p, "cpu"), users, atol=1e-5)
 
-    whole = encode(clusters(), dim=4, epochs=2)
-    monkeypatch.setattr(als_sweep, "FLOATS", 16)  # one row at a time, four entries a piece
-    pieces = encode(clusters(), dim=4, epochs=2)
-    np.testing.assert_allclose(pieces.users.vectors, whole.users.vectors, atol=1e-5)
-    np.testing.assert_allclose(pieces.items.vectors, whole.items.vectors, atol=1e-5)
+
+def test_batches_and_pieces_of_long_rows_do_not_change_the_vectors(monkeypatch):
+    p = Als.params_type(dim=4, epochs=2, l2=0.1)
+    matrix, start = counted(clusters(), p), np.random.default_rng(0).normal(0, 0.1, (30, 4)).astype(np.float32)
+    whole = als_device.factors_on(matrix, start, p, context())
+    monkeypatch.setattr(als_device, "FLOATS", 16)  # one row at a time, four entries a piece
+    pieces = als_device.factors_on(matrix, start, p, context())
+    np.testing.assert_allclose(pieces[0], whole[0], atol=1e-5)
+    np.testing.assert_allclose(pieces[1], whole[1], atol=1e-5)
+
+
+def test_a_row_of_many_entries_is_summed_in_pieces():
+    # 150 users like item 0: two pieces of 64 entries and one of 22, which is filled up to 24.
+    rng = np.random.default_rng(0)
+    data = dataset([(u, i) for u in range(150) for i in {0, int(rng.integers(1, 9))}])
+    got = encode(data, dim=3, epochs=1, alpha=2.0, l2=0.1)
+    extra = confidence(data, alpha=2.0)
+    of_users, of_items = regularisation(extra, l2=0.1, nu=1.0)
+    start = np.random.default_rng(0).normal(0, 0.1, (9, 3))
+    x = solved(extra, start, of_users)
+    y = solved(extra.T, x, of_items)
+    np.testing.assert_allclose(got.items.vectors, y, atol=1e-4)
 
 
 def test_users_and_items_without_a_positive_event_are_missing():

@@ -3,7 +3,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import random_array
 
-from recprofile.builtin.recommend import linear, pairs
+from recprofile.builtin import threads
+from recprofile.builtin.recommend import linear
 from recprofile.builtin.recommend.inverse import mirror
 from recprofile.builtin.recommend.pairs import gram_of, pair_sums
 from recprofile.testing import context
@@ -48,9 +49,10 @@ def test_the_number_of_threads_and_shares_changes_nothing(monkeypatch):
     ends = np.minimum(np.arange(3000) + 1 + rng.integers(0, 40, 3000), 3000)
     x, kernel = rng.random(3000, np.float32), rng.random(50, np.float32)
     found = []
-    for threads, shares in ((1, 1), (4, 64), (2, 7)):
-        monkeypatch.setattr(pairs, "_threads", lambda threads=threads: threads)
-        monkeypatch.setattr(pairs, "SHARES", shares)
+    for count, shares in ((1, 1), (4, 64), (2, 7)):
+        monkeypatch.setattr(threads, "threads", lambda count=count: count)
+        monkeypatch.setattr(threads, "SHARES", shares)
+        monkeypatch.setattr(threads, "FEWEST", 1)
         found.append(pair_sums(item, x, ends, kernel, n_items=50, progress=steps(50)))
     assert_array_equal(found[0], found[1])
     assert_array_equal(found[0], found[2])

@@ -1,4 +1,4 @@
-"""Behaviour as vectors: `als`, implicit matrix factorisation. The arithmetic is in `als_sweep`, which imports torch."""
+"""Behaviour as vectors: `als`, implicit matrix factorisation. The arithmetic is in `als_sweep`."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
-"""The arithmetic of `als`: half-sweeps that solve one side exactly, in batches of rows of like length."""
+"""The arithmetic of `als`: half-sweeps that solve one side exactly, on a processor or (`als_device`) with torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
+from recprofile.builtin.encode.als_rows import solve_rows
+from recprofile.builtin.threads import Rows, dealt, each
 from recprofile.plugin import Context, FloatArray, Progress, RunError
 
 if TYPE_CHECKING:
@@ -17,38 +18,69 @@ if TYPE_CHECKING:
     from recprofile.builtin.encode.als import AlsParams
 
 L2 = 0.02  # regularisation where nothing is chosen
-FLOATS = 4_000_000  # of one gathered batch: 16 MB, whatever the data
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Rows that are solved together, padded to the longest of them.
+@dataclass(frozen=True, eq=False)
+class Side:
+    """The rows of one side as they are solved: their entries, λ of each, and shares of those that have entries.
 
-    `rows` (b,); `others` (b, length) codes of the other side, its number of rows where there is padding; `weights`
-    (b, length), or None where every weight is 1; `l2` (b,) regularisation.
+    `weights` is empty where every weight is 1.
     """
 
-    rows: torch.Tensor
-    others: torch.Tensor
-    weights: torch.Tensor | None
-    l2: torch.Tensor
+    matrix: csr_array
+    weights: FloatArray
+    ridge: FloatArray
+    alpha: np.float32
+    shares: list[Rows]
+
+    @classmethod
+    def of(cls, matrix: csr_array, p: AlsParams) -> Side:
+        """The rows of a CSR."""
+        weights = np.zeros(0, np.float32) if (matrix.data == 1).all() else matrix.data
+        return cls(matrix, weights, ridges(matrix, p), np.float32(p.alpha), dealt(np.diff(matrix.indptr)))
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows have entries."""
+        return sum(map(len, self.shares))
+
+    def solve(self, side: FloatArray, other: FloatArray, progress: Progress) -> None:
+        """Set each row of `side` to the minimiser of the loss, the other side being fixed.
+
+        Row u solves (YᵀY + alpha·Y_uᵀ W_u Y_u + λ_u I) x = Y_uᵀ (1 + alpha·w_u), Y_u being the rows of its entries.
+        Raises RunError RP601 where weights are so far apart that float32 cannot tell the matrix from a singular one.
+        """
+        m = self.matrix
+        gram = other.T @ other
+        spare = np.flatnonzero(gram.diagonal() == 0)
+        gram[spare, spare] = 1  # dimensions that only fill up to a multiple of 8
+
+        def work(rows: Rows) -> int:
+            done: int = solve_rows(rows, m.indptr, m.indices, self.weights, other, gram, self.ridge, self.alpha, side)
+            if done < len(rows):
+                no_solution()
+            return done
+
+        each(work, self.shares, progress.add)
 
 
 def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, FloatArray]:
     """User and item vectors, (n_users, dim) and (n_items, dim) float32, `l2` given; rows without entries are 0."""
-    n_users, n_items = matrix.shape
-    by_user = list(_batches(matrix, p, ctx.device))
-    by_item = list(_batches(matrix.T.tocsr(), p, ctx.device))
-    start = torch.empty((n_items, p.dim)).normal_(0, 0.1, generator=torch.Generator().manual_seed(ctx.seed))
-    start[torch.from_numpy(np.bincount(matrix.indices, minlength=n_items) == 0)] = 0
-    users = torch.zeros((n_users, p.dim), device=ctx.device)
-    items = start.to(ctx.device)
-    progress = ctx.progress(p.epochs * (len(by_user) + len(by_item)) + len(by_user), "batches")
+    items = np.random.default_rng(ctx.seed).normal(0, 0.1, (matrix.shape[1], p.dim)).astype(np.float32)
+    items[np.bincount(matrix.indices, minlength=len(items)) == 0] = 0
+    if ctx.device != "cpu":
+        from recprofile.builtin.encode.als_device import factors_on
+
+        return factors_on(matrix, items, p, ctx)
+    by_user, by_item = Side.of(matrix, p), Side.of(matrix.T.tocsr(), p)
+    items = _filled_up(items)
+    users = np.zeros((matrix.shape[0], items.shape[1]), np.float32)
+    progress = ctx.progress(p.epochs * (by_user.n_rows + by_item.n_rows) + by_user.n_rows, "rows")
     for _ in range(p.epochs):
-        _solve(users, items, by_user, alpha=p.alpha, progress=progress)
-        _solve(items, users, by_item, alpha=p.alpha, progress=progress)
-    _solve(users, items, by_user, alpha=p.alpha, progress=progress)
-    return users.cpu().numpy(), items.cpu().numpy()
+        by_user.solve(users, items, progress)
+        by_item.solve(items, users, progress)
+    by_user.solve(users, items, progress)
+    return users[:, : p.dim].copy(), items[:, : p.dim].copy()
 
 
 def user_vectors(matrix: csr_array, items: FloatArray, p: AlsParams, device: str) -> FloatArray:
@@ -56,67 +88,33 @@ def user_vectors(matrix: csr_array, items: FloatArray, p: AlsParams, device: str
 
     What the last half-sweep of `factors` does, for any users; 0 without entries.
     """
-    users = torch.zeros((matrix.shape[0], items.shape[1]), device=device)
-    batches = list(_batches(matrix, p, device))
-    progress = Context().progress(len(batches), "batches")
-    _solve(users, torch.tensor(items, device=device), batches, alpha=p.alpha, progress=progress)
-    return users.cpu().numpy()
+    if device != "cpu":
+        from recprofile.builtin.encode.als_device import user_vectors_on
+
+        return user_vectors_on(matrix, items, p, device)
+    users = np.zeros((matrix.shape[0], -(-items.shape[1] // 8) * 8), np.float32)
+    by_user = Side.of(matrix, p)
+    by_user.solve(users, _filled_up(items), Context().progress(by_user.n_rows, "rows"))
+    return users[:, : items.shape[1]].copy()
 
 
-def _solve(side: torch.Tensor, other: torch.Tensor, batches: list[Batch], *, alpha: float, progress: Progress) -> None:
-    """Set each row of `side` to the minimiser of the loss, the other side being fixed.
-
-    Row u solves (YᵀY + alpha·Y_uᵀ W_u Y_u + λ_u I) x = Y_uᵀ (1 + alpha·w_u), Y_u being the rows of its entries.
-    Raises RunError RP601 where weights are so far apart that float32 cannot tell the matrix from a singular one.
-    """
-    gram = other.T @ other
-    padded = torch.cat([other, other.new_zeros((1, other.shape[1]))])
-    for batch in batches:
-        left = gram + torch.diag_embed(batch.l2[:, None].expand(-1, gram.shape[0]))
-        right = other.new_zeros((len(batch.rows), gram.shape[0]))
-        width = max(1, FLOATS // (len(batch.rows) * gram.shape[0]))
-        for at in range(0, batch.others.shape[1], width):  # one piece, but for a row longer than FLOATS / dim
-            near = padded[batch.others[:, at : at + width]]
-            if batch.weights is None:
-                left.baddbmm_(near.mT, near, alpha=alpha)
-                right += (1 + alpha) * near.sum(dim=1)
-            else:
-                weights = batch.weights[:, at : at + width, None]
-                left.baddbmm_(near.mT, near * weights, alpha=alpha)
-                right += (near * (1 + alpha * weights)).sum(dim=1)
-        root, failed = torch.linalg.cholesky_ex(left)
-        if failed.any():
-            helps = ("a larger 'l2' helps, or weights on a smaller scale",)
-            raise RunError.of("RP601", "the equations of 'als' have no solution in float32", help=helps)
-        side[batch.rows] = torch.cholesky_solve(right[..., None], root)[..., 0]
-        progress.add()
-
-
-def _batches(matrix: csr_array, p: AlsParams, device: str) -> Iterator[Batch]:
-    """Rows with entries, longest first; a batch ends where rows are half as long as its first."""
-    length = np.diff(matrix.indptr)
-    total = np.asarray(matrix.sum(axis=1), np.float64)
+def ridges(matrix: csr_array, p: AlsParams) -> FloatArray:
+    """λ of each row, (n_rows,) float32: l2 · (total confidence of the row)^nu."""
     assert p.l2 is not None
-    l2 = (p.l2 * (matrix.shape[1] + p.alpha * total) ** p.nu).astype(np.float32)
-    order = np.argsort(-length, kind="stable")
-    order = order[: int((length > 0).sum())]
-    descending = length[order]
-    binary = bool((matrix.data == 1).all())
-    at = 0
-    while at < len(order):
-        longest = int(descending[at])
-        most = max(1, FLOATS // (p.dim * max(longest, p.dim)))
-        shorter = int(np.searchsorted(-descending, -(longest // 2), side="right"))
-        stop = min(at + most, max(shorter, at + 1))
-        rows = order[at:stop]
-        inside = np.arange(longest) < descending[at:stop, None]
-        entries = np.where(inside, matrix.indptr[rows][:, None] + np.arange(longest), 0)
-        others = np.where(inside, matrix.indices[entries], matrix.shape[1])
-        weights = None if binary else torch.from_numpy(np.where(inside, matrix.data[entries], np.float32(0))).to(device)
-        yield Batch(
-            torch.from_numpy(rows).to(device),
-            torch.from_numpy(others.astype(np.int32)).to(device),
-            weights,
-            torch.from_numpy(l2[rows]).to(device),
-        )
-        at = stop
+    total: NDArray[np.float64] = matrix.sum(axis=1, dtype=np.float64)
+    ridge: FloatArray = (p.l2 * (matrix.shape[1] + p.alpha * total) ** p.nu).astype(np.float32)
+    return ridge
+
+
+def no_solution() -> None:
+    """Raise RunError RP601."""
+    helps = ("a larger 'l2' helps, or weights on a smaller scale",)
+    raise RunError.of("RP601", "the equations of 'als' have no solution in float32", help=helps)
+
+
+def _filled_up(vectors: FloatArray) -> FloatArray:
+    """With columns of zeros up to a multiple of 8."""
+    n, dim = vectors.shape
+    filled = np.zeros((n, -(-dim // 8) * 8), np.float32)
+    filled[:, :dim] = vectors
+    return filled

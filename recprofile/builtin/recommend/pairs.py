@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +9,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recprofile.builtin.recommend.inverse import mirror
+from recprofile.builtin.threads import Rows, dealt, each
 from recprofile.plugin import FloatArray, IntArray, Progress
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-SHARES = 64  # of the items, which threads take one after the other
 
 
 def pair_sums(
@@ -31,17 +28,14 @@ def pair_sums(
     out = np.zeros((n_items, n_items), np.float32)
     events = item.astype(np.uint32), x.astype(np.float32), ends.astype(np.uint32), kernel.astype(np.float32)
     where, starts = _by_item(events[0], n_items)
-    # The heaviest first, dealt in turn, so that shares take about as long.
-    heaviest = np.argsort(-np.diff(starts), kind="stable")
-    shares = [heaviest[at::SHARES] for at in range(min(SHARES, n_items))]
 
-    def sum_of(share: NDArray[np.int64]) -> int:
+    def sum_of(share: Rows) -> int:
         _sum_rows(share, *events, where, starts, out)
         return len(share)
 
-    with ThreadPoolExecutor(_threads()) as pool:
-        for done in pool.map(sum_of, shares):
-            progress.add(done)
+    shares = dealt(np.diff(starts))
+    each(sum_of, shares, progress.add)
+    progress.add(n_items - sum(map(len, shares)))  # items without an event
     return out
 
 
@@ -84,10 +78,3 @@ def _sum_rows(share, item, x, ends, kernel, where, starts, out):  # type: ignore
             mine = x[p]
             for q in range(p + np.uint32(1), ends[p]):
                 row[item[q]] += mine * x[q] * kernel[q - p]
-
-
-def _threads() -> int:
-    """As many as this process may use, where the system says that."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,0 +1,49 @@
+"""Rows of work for compiled loops, which leave Python's lock: dealt into shares that threads take one after the other.
+
+Each row is done by one thread from its first addition to its last, so that results do not hang on how many there are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+T = TypeVar("T")
+SHARES = 64
+FEWEST = 16  # rows that are worth a share
+
+
+def dealt(load: NDArray[np.integer]) -> list[Rows]:
+    """Rows with a load, the heaviest first, dealt in turn so that shares take about as long."""
+    heaviest = np.argsort(-load, kind="stable")
+    heaviest = heaviest[: np.count_nonzero(load > 0)]
+    count = min(SHARES, -(-len(heaviest) // FEWEST))
+    return [heaviest[at::count] for at in range(count)]
+
+
+def each(work: Callable[[T], int], shares: Sequence[T], done: Callable[[int], None] = lambda _: None) -> list[int]:
+    """What `work` gives for each share, on as many threads as this process may use; `done` is told it as it comes."""
+    if len(shares) < 2:
+        found = [work(share) for share in shares]
+        for one in found:
+            done(one)
+        return found
+    with ThreadPoolExecutor(threads()) as pool:
+        found = []
+        for one in pool.map(work, shares):
+            found.append(one)
+            done(one)
+        return found
+
+
+def threads() -> int:
+    """As many as this process may use, where the system says that."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
