@@ -65,6 +65,7 @@ from recprofile.evaluate import UserScores, judge
 from recprofile.hookspecs import hookimpl
 from recprofile.ranking import top_k
 from recprofile.shape import refusal
+from recprofile.threads import Rows, dealt, each
 
 __all__ = [
     "EVIDENCE_SCHEMA",
@@ -111,6 +112,7 @@ __all__ = [
     "Recommendations",
     "Recommender",
     "Reranker",
+    "Rows",
     "RunError",
     "Standardised",
     "Table",
@@ -120,7 +122,9 @@ __all__ = [
     "UserColumns",
     "UserScores",
     "choose_blend",
+    "dealt",
     "did_you_mean",
+    "each",
     "field_validator",
     "hookimpl",
     "judge",

@@ -62,7 +62,8 @@ def clusters(seed=0):
 def test_every_sweep_lowers_the_loss(nu):
     data, settings = clusters(), {"l2": 0.5, "nu": nu}
     extra = confidence(data, alpha=4.0)
-    losses = [loss(encode(data, dim=6, epochs=e, alpha=4.0, **settings), extra, **settings) for e in range(1, 6)]
+    got = [encode(data, dim=6, epochs=e, alpha=4.0, tolerance=0, **settings) for e in range(1, 6)]
+    losses = [loss(one, extra, **settings) for one in got]
     assert (np.diff(losses) < 0).all()
 
 
@@ -85,6 +86,34 @@ def test_user_vectors_solve_the_normal_equations(weighted):
     left = np.einsum("ui,id,ie->ude", 1 + extra, y, y) + of_users[:, None, None] * np.eye(5)
     solved = np.einsum("ude,ue->ud", left, got.users.vectors.astype(np.float64))
     np.testing.assert_allclose(solved, right, atol=1e-4 * np.abs(right).max())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_a_half_sweep_says_that_it_gains_is_what_the_loss_falls_by(weighted):
+    data, p = clusters(), Als.params_type(dim=5, l2=0.1, weighted=weighted)
+    matrix, y = counted(data, p), np.random.default_rng(1).normal(0, 0.1, (30, 8)).astype(np.float32)
+    side, x = als_sweep.Side.of(matrix, p), np.zeros((40, 8), np.float32)
+    gain = side.solve(x, y, context().progress(40, "rows"))
+    extra, settings = confidence(data, alpha=4.0, weighted=weighted), {"l2": 0.1, "nu": 1.0}
+    ids = data.users.ids, data.items.ids
+    at = [
+        loss(Encoded(Embeddings("item", ids[1], y), Embeddings("user", ids[0], users)), extra, **settings)
+        for users in (np.zeros_like(x), x)
+    ]
+    np.testing.assert_allclose(at[0] - at[1], gain, rtol=1e-4)
+
+
+def test_sweeps_end_where_the_loss_hardly_falls():
+    data, settings = clusters(), {"l2": 0.1, "nu": 1.0}
+    extra = confidence(data, alpha=4.0)
+    got = {e: encode(data, dim=6, epochs=e, tolerance=0, l2=0.1) for e in range(1, 16)}
+    losses = {e: loss(one, extra, **settings) for e, one in got.items()}
+    ended = encode(data, dim=6, tolerance=0.01, l2=0.1).items.vectors
+    [sweeps] = [e for e, one in got.items() if np.array_equal(one.items.vectors, ended)]
+    assert 2 < sweeps < 15
+    assert losses[1] - losses[2] > 0.01 * losses[2]
+    assert losses[sweeps] - losses[sweeps + 1] < 0.01 * losses[sweeps + 1]
+    assert np.array_equal(encode(data, dim=6, tolerance=0.999, l2=0.1).items.vectors, got[2].items.vectors)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import random_array
 
-from recprofile.builtin import threads
+from recprofile import threads
 from recprofile.builtin.recommend import linear
 from recprofile.builtin.recommend.inverse import mirror
 from recprofile.builtin.recommend.pairs import gram_of, pair_sums

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 class AlsParams(Params):
     dim: Annotated[int, Tunable(16, 256, log=True)] = Field(64, ge=1, le=1024, description="Dimensions of the vectors.")
-    epochs: int = Field(15, ge=1, le=1000, description="Sweeps over users and items.")
+    epochs: int = Field(15, ge=1, le=1000, description="Sweeps over users and items, at most.")
+    tolerance: float = Field(
+        0.001,
+        ge=0,
+        lt=1,
+        description="Stop after a sweep that lowers the loss by less than this share of it; 0: never before `epochs`.",
+    )
     alpha: Annotated[float, Tunable(0.5, 50, log=True)] = Field(
         4.0, gt=0, description="How much more an event counts than a pair without one: confidence is 1 + alpha·weight."
     )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from recprofile.builtin.encode.als_sweep import L2, factors
+from recprofile.builtin.encode.als_ridge import L2
+from recprofile.builtin.encode.als_sweep import factors
 from recprofile.plugin import KeptRanker, UserScores, judge
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from recprofile.builtin.encode.als_sweep import no_solution, ridges
+from recprofile.builtin.encode.als_ridge import no_solution, ridges
 from recprofile.plugin import Context, FloatArray, Progress
 
 if TYPE_CHECKING:
@@ -41,10 +41,17 @@ def factors_on(matrix: csr_array, start: FloatArray, p: AlsParams, ctx: Context)
     users = torch.zeros((matrix.shape[0], p.dim), device=ctx.device)
     items = torch.tensor(start, device=ctx.device)
     progress = ctx.progress(p.epochs * (len(by_user) + len(by_item)) + len(by_user), "batches")
+    confidence = float((1 + p.alpha * matrix.data.astype(np.float64)).sum())
+    ridge = torch.from_numpy(ridges(matrix, p)).to(ctx.device)
+    loss = np.inf
     for _ in range(p.epochs):
         _solve(users, items, by_user, alpha=p.alpha, progress=progress)
-        _solve(items, users, by_item, alpha=p.alpha, progress=progress)
+        gain = _solve(items, users, by_item, alpha=p.alpha, progress=progress)
+        before, loss = loss, confidence - gain + float((ridge @ (users * users)).double().sum())
+        if before - loss < p.tolerance * loss:
+            break
     _solve(users, items, by_user, alpha=p.alpha, progress=progress)
+    progress.add(progress.total - progress.done)  # sweeps that were not needed
     return users.cpu().numpy(), items.cpu().numpy()
 
 
@@ -57,13 +64,15 @@ def user_vectors_on(matrix: csr_array, items: FloatArray, p: AlsParams, device: 
     return users.cpu().numpy()
 
 
-def _solve(side: torch.Tensor, other: torch.Tensor, batches: list[Batch], *, alpha: float, progress: Progress) -> None:
-    """Set each row of `side` to the minimiser of the loss, the other side being fixed.
+def _solve(side: torch.Tensor, other: torch.Tensor, batches: list[Batch], *, alpha: float, progress: Progress) -> float:
+    """Set each row of `side` to the minimiser of the loss, the other side being fixed; by how much that lowers it, from
+    what it is with this side 0.
 
     Row u solves (YᵀY + alpha·Y_uᵀ W_u Y_u + λ_u I) x = Y_uᵀ (1 + alpha·w_u), Y_u being the rows of its entries.
     Raises RunError RP601 where weights are so far apart that float32 cannot tell the matrix from a singular one.
     """
     gram = other.T @ other
+    gain = torch.zeros((), device=other.device)
     padded = torch.cat([other, other.new_zeros((1, other.shape[1]))])
     for batch in batches:
         left = gram + torch.diag_embed(batch.l2[:, None].expand(-1, gram.shape[0]))
@@ -82,7 +91,9 @@ def _solve(side: torch.Tensor, other: torch.Tensor, batches: list[Batch], *, alp
         if failed.any():
             no_solution()
         side[batch.rows] = torch.cholesky_solve(right[..., None], root)[..., 0]
+        gain += (right * side[batch.rows]).sum()
         progress.add()
+    return float(gain)
 
 
 def _batches(matrix: csr_array, p: AlsParams, device: str) -> Iterator[Batch]:

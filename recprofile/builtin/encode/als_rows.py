@@ -16,11 +16,12 @@ FAST = {"contract", "reassoc", "nsz"}  # sums in any order; infinities and NaN a
 
 # Numba gives types to what is called, so functions under `njit` carry none.
 @njit(cache=True, nogil=True, fastmath=FAST)
-def solve_rows(rows, indptr, indices, weights, other, gram, ridge, alpha, side):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+def solve_rows(rows, indptr, indices, weights, other, gram, ridge, alpha, side, gain):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     """Set these rows of `side` to x = (G + alpha·Σ_j w_j y_j y_jᵀ + λ I)⁻¹ Σ_j (1 + alpha·w_j) y_j; how many it set.
 
     `indptr`, `indices` and `weights` are CSR of the entries, `weights` of length 0 where each is 1; `other` (m, d)
-    holds the y, `gram` (d, d) is G, `ridge` the λ of each row. Less than `len(rows)` where float32 does not suffice.
+    holds the y, `gram` (d, d) is G, `ridge` the λ of each row. `gain` gets by how much each row's x lowers the loss,
+    which is that sum times x. Less than `len(rows)` are set where float32 does not suffice.
     """
     d = gram.shape[0]
     left = np.empty((d, d), np.float32)
@@ -47,7 +48,7 @@ def solve_rows(rows, indptr, indices, weights, other, gram, ridge, alpha, side):
                 _add_eight(left, near, k, 0, np.float32(1))
         if not _factor(left):
             return done
-        _substitute(left, x)
+        gain[row] = _substitute(left, x)
         side[row] = x
     return len(rows)
 
@@ -97,10 +98,12 @@ def _factor(a):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def _substitute(u, x):  # type: ignore[no-untyped-def]
-    """`x` becomes the solution of UᵀU s = x."""
+    """`x` becomes the solution s of UᵀU s = x; x·s of before."""
     d = len(x)
+    square = np.float32(0)
     for p in range(d):
         x[p] /= u[p, p]
+        square += x[p] * x[p]
         for j in range(p + 1, d):
             x[j] -= x[p] * u[p, j]
     for p in range(d - 1, -1, -1):
@@ -108,3 +111,4 @@ def _substitute(u, x):  # type: ignore[no-untyped-def]
         for j in range(p + 1, d):
             rest += u[p, j] * x[j]
         x[p] = (x[p] - rest) / u[p, p]
+    return square

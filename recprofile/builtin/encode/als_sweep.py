@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from recprofile.builtin.encode.als_ridge import no_solution, ridges
 from recprofile.builtin.encode.als_rows import solve_rows
-from recprofile.builtin.threads import Rows, dealt, each
-from recprofile.plugin import Context, FloatArray, Progress, RunError
+from recprofile.plugin import Context, FloatArray, Progress, Rows, dealt, each
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from recprofile.builtin.encode.als import AlsParams
-
-L2 = 0.02  # regularisation where nothing is chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +41,9 @@ class Side:
         """How many rows have entries."""
         return sum(map(len, self.shares))
 
-    def solve(self, side: FloatArray, other: FloatArray, progress: Progress) -> None:
-        """Set each row of `side` to the minimiser of the loss, the other side being fixed.
+    def solve(self, side: FloatArray, other: FloatArray, progress: Progress) -> float:
+        """Set each row of `side` to the minimiser of the loss, the other side being fixed; by how much that lowers it,
+        from what it is with this side 0.
 
         Row u solves (YᵀY + alpha·Y_uᵀ W_u Y_u + λ_u I) x = Y_uᵀ (1 + alpha·w_u), Y_u being the rows of its entries.
         Raises RunError RP601 where weights are so far apart that float32 cannot tell the matrix from a singular one.
@@ -55,13 +53,22 @@ class Side:
         spare = np.flatnonzero(gram.diagonal() == 0)
         gram[spare, spare] = 1  # dimensions that only fill up to a multiple of 8
 
+        gain = np.zeros(len(side), np.float32)
+
         def work(rows: Rows) -> int:
-            done: int = solve_rows(rows, m.indptr, m.indices, self.weights, other, gram, self.ridge, self.alpha, side)
+            done: int = solve_rows(
+                rows, m.indptr, m.indices, self.weights, other, gram, self.ridge, self.alpha, side, gain
+            )
             if done < len(rows):
                 no_solution()
             return done
 
         each(work, self.shares, progress.add)
+        return float(gain.sum(dtype=np.float64))
+
+    def penalty(self, side: FloatArray) -> float:
+        """Σ λ |x|²."""
+        return float(self.ridge.astype(np.float64) @ np.einsum("nd,nd->n", side, side, dtype=np.float64))
 
 
 def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, FloatArray]:
@@ -76,10 +83,16 @@ def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, 
     items = _filled_up(items)
     users = np.zeros((matrix.shape[0], items.shape[1]), np.float32)
     progress = ctx.progress(p.epochs * (by_user.n_rows + by_item.n_rows) + by_user.n_rows, "rows")
+    confidence = float((1 + p.alpha * matrix.data.astype(np.float64)).sum())
+    loss = np.inf
     for _ in range(p.epochs):
         by_user.solve(users, items, progress)
-        by_item.solve(items, users, progress)
+        gain = by_item.solve(items, users, progress)
+        before, loss = loss, confidence - gain + by_user.penalty(users)
+        if before - loss < p.tolerance * loss:
+            break
     by_user.solve(users, items, progress)
+    progress.add(progress.total - progress.done)  # sweeps that were not needed
     return users[:, : p.dim].copy(), items[:, : p.dim].copy()
 
 
@@ -96,20 +109,6 @@ def user_vectors(matrix: csr_array, items: FloatArray, p: AlsParams, device: str
     by_user = Side.of(matrix, p)
     by_user.solve(users, _filled_up(items), Context().progress(by_user.n_rows, "rows"))
     return users[:, : items.shape[1]].copy()
-
-
-def ridges(matrix: csr_array, p: AlsParams) -> FloatArray:
-    """λ of each row, (n_rows,) float32: l2 · (total confidence of the row)^nu."""
-    assert p.l2 is not None
-    total: NDArray[np.float64] = matrix.sum(axis=1, dtype=np.float64)
-    ridge: FloatArray = (p.l2 * (matrix.shape[1] + p.alpha * total) ** p.nu).astype(np.float32)
-    return ridge
-
-
-def no_solution() -> None:
-    """Raise RunError RP601."""
-    helps = ("a larger 'l2' helps, or weights on a smaller scale",)
-    raise RunError.of("RP601", "the equations of 'als' have no solution in float32", help=helps)
 
 
 def _filled_up(vectors: FloatArray) -> FloatArray:

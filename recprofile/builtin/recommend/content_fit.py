@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recprofile.builtin.encode.als import AlsParams
-from recprofile.builtin.encode.als_sweep import L2, factors
+from recprofile.builtin.encode.als_ridge import L2
+from recprofile.builtin.encode.als_sweep import factors
 from recprofile.builtin.recommend.content import content_kernel, content_rows
 from recprofile.builtin.recommend.content_choice import USUAL, Setting, choose_setting
 from recprofile.builtin.recommend.content_targets import linear_weights

@@ -188,7 +188,7 @@ def linear_part(data: Dataset, weights: FloatArray | csr_array, ranks: BoolArray
 def folded(data: Dataset, p: ContentRidgeParams) -> FoldIn:
     """The equations of the users' factors, on the data's history: those of `als` by its defaults."""
     from recprofile.builtin.encode.als import AlsParams
-    from recprofile.builtin.encode.als_sweep import L2
+    from recprofile.builtin.encode.als_ridge import L2
 
     als = AlsParams(dim=p.dim, l2=L2, weighted=True)
     history = graded_history(data, p=p)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recprofile.builtin.encode.als import AlsParams
-from recprofile.builtin.encode.als_sweep import L2, factors
+from recprofile.builtin.encode.als_ridge import L2
+from recprofile.builtin.encode.als_sweep import factors
 from recprofile.builtin.recommend.graded import graded_history
 from recprofile.builtin.recommend.inverse import ridge_inverse
 from recprofile.plugin import Context, Dataset, FloatArray, IntArray

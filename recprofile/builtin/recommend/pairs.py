@@ -9,8 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recprofile.builtin.recommend.inverse import mirror
-from recprofile.builtin.threads import Rows, dealt, each
-from recprofile.plugin import FloatArray, IntArray, Progress
+from recprofile.plugin import FloatArray, IntArray, Progress, Rows, dealt, each
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

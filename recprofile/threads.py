@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -25,6 +26,13 @@ def dealt(load: NDArray[np.integer]) -> list[Rows]:
     heaviest = heaviest[: np.count_nonzero(load > 0)]
     count = min(SHARES, -(-len(heaviest) // FEWEST))
     return [heaviest[at::count] for at in range(count)]
+
+
+def spans(n: int) -> list[tuple[int, int]]:
+    """Rows 0 to n, which all take about as long, in stretches: first, and one past the last."""
+    count = min(4 * threads(), -(-n // FEWEST))
+    edges = [n * at // count for at in range(count + 1)] if count else [0]
+    return list(pairwise(edges))
 
 
 def each(work: Callable[[T], int], shares: Sequence[T], done: Callable[[int], None] = lambda _: None) -> list[int]:

@@ -1,0 +1,31 @@
+"""What a row of `als` is regularised by, and what is said where that does not suffice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recprofile.plugin import FloatArray, RunError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from recprofile.builtin.encode.als import AlsParams
+
+L2 = 0.02  # regularisation where nothing is chosen
+
+
+def ridges(matrix: csr_array, p: AlsParams) -> FloatArray:
+    """λ of each row, (n_rows,) float32: l2 · (total confidence of the row)^nu."""
+    assert p.l2 is not None
+    total: NDArray[np.float64] = matrix.sum(axis=1, dtype=np.float64)
+    ridge: FloatArray = (p.l2 * (matrix.shape[1] + p.alpha * total) ** p.nu).astype(np.float32)
+    return ridge
+
+
+def no_solution() -> NoReturn:
+    """Raise RunError RP601."""
+    helps = ("a larger 'l2' helps, or weights on a smaller scale",)
+    raise RunError.of("RP601", "the equations of 'als' have no solution in float32", help=helps)

@@ -1,0 +1,89 @@
+"""The best of each row, in compiled loops: one pass over the scores, 32 at a time against the worst that is listed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+STEP = 32
+
+
+# Numba gives types to what is called, so functions under `njit` carry none.
+@njit(cache=True, nogil=True)
+def list_rows(first, last, scores, finite, starts, ends, seen, items, best):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    """Fill rows `first` to `last` of `items` and `best`, (n, k), with the highest scores; of equals, lower columns.
+
+    What stands in seen[starts[row]:ends[row]], rising, is left out, and so is -inf. Places that are left keep what is
+    there. The first row with NaN, or with +inf where `finite`, else -1.
+    """
+    m, k = scores.shape[1], items.shape[1]
+    worst = np.empty(k, np.float32)  # a heap: what goes next is at its root
+    column = np.empty(k, np.int32)
+    for row in range(first, last):
+        score = scores[row]
+        size, at, end = 0, starts[row], ends[row]
+        bound = np.float32(-np.inf)
+        for a in range(0, m, STEP):
+            b = min(a + STEP, m)
+            above = 0
+            for j in range(a, b):
+                above += not (score[j] <= bound)
+            if above == 0:
+                continue
+            for j in range(a, b):
+                s = score[j]
+                if s <= bound:
+                    continue
+                if np.isnan(s) or (finite and s == np.inf):
+                    return row
+                while at < end and seen[at] < j:
+                    at += 1
+                if at < end and seen[at] == j:
+                    continue
+                if size < k:
+                    _rise(worst, column, size, s, j)
+                    size += 1
+                else:
+                    _sink(worst, column, size, s, j)
+                if size == k:
+                    bound = worst[0]
+        for place in range(size - 1, -1, -1):
+            items[row, place], best[row, place] = column[0], worst[0]
+            _sink(worst, column, place, worst[place], column[place])
+    return -1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _goes_first(s, i, t, j):  # type: ignore[no-untyped-def]
+    """Whether (score s, column i) leaves a list before (t, j)."""
+    return s < t or (s == t and i > j)
+
+
+@njit(cache=True, nogil=True)
+def _rise(worst, column, at, s, j):  # type: ignore[no-untyped-def]
+    """Put (s, j) into a heap of `at` entries."""
+    while at > 0:
+        above = (at - 1) // 2
+        if not _goes_first(s, j, worst[above], column[above]):
+            break
+        worst[at], column[at] = worst[above], column[above]
+        at = above
+    worst[at], column[at] = s, j
+
+
+@njit(cache=True, nogil=True)
+def _sink(worst, column, size, s, j):  # type: ignore[no-untyped-def]
+    """Put (s, j) in place of the root of a heap of `size` entries."""
+    at = 0
+    while True:
+        below = 2 * at + 1
+        if below >= size:
+            break
+        if below + 1 < size and _goes_first(worst[below + 1], column[below + 1], worst[below], column[below]):
+            below += 1
+        if not _goes_first(worst[below], column[below], s, j):
+            break
+        worst[at], column[at] = worst[below], column[below]
+        at = below
+    if size:
+        worst[at], column[at] = s, j
