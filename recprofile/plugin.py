@@ -65,7 +65,7 @@ from recprofile.evaluate import UserScores, judge
 from recprofile.hookspecs import hookimpl
 from recprofile.ranking import top_k
 from recprofile.shape import refusal
-from recprofile.threads import Rows, dealt, each
+from recprofile.threads import Rows, dealt, each, spans
 
 __all__ = [
     "EVIDENCE_SCHEMA",
@@ -131,6 +131,7 @@ __all__ = [
     "judged_elsewhere",
     "model_validator",
     "refusal",
+    "spans",
     "standardised",
     "top_k",
     "unit_scores",

@@ -56,7 +56,7 @@ def best_of(scores: FloatArray, k: int, seen: Seen, *, finite: bool = True) -> t
 
     n, m = scores.shape
     items, best = np.full((n, k), -1, np.int32), np.full((n, k), np.nan, np.float32)
-    own = np.ascontiguousarray(scores)
+    own = scores if scores.flags.c_contiguous and scores.flags.writeable else np.array(scores, order="C")
     # With a list as long as the catalogue, all that there is fills it.
     wide = min(k, m)
     short_items, short = (items, best) if wide == k else (items[:, :wide].copy(), best[:, :wide].copy())

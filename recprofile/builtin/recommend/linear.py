@@ -45,8 +45,9 @@ class LinearRanker(Ranker):
         return self._scored(self.history_of(people))
 
     def _scored(self, history: csr_array) -> FloatArray:
-        product = history.astype(np.float32) @ self.weights
-        scores = np.asarray(product if isinstance(product, np.ndarray) else product.toarray(), np.float32)
+        from recprofile.builtin.recommend.products import dense_product
+
+        scores = dense_product(history.astype(np.float32), self.weights)
         scores[:, ~self.ranks] = -np.inf
         return scores
 

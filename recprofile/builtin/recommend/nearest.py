@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recprofile.builtin.recommend import linear
-from recprofile.plugin import FloatArray, IntArray
+from recprofile.plugin import FloatArray, IntArray, top_k
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -28,13 +28,15 @@ def nearest(
     """
     from scipy.sparse import csr_array
 
+    from recprofile.builtin.recommend.products import dense_product
+
     n, m = left.shape[0], right.shape[1]
     step = max(1, linear.BLOCK // max(m, 1))
     nothing = np.zeros(0, np.int32)
     parts: list[tuple[IntArray, IntArray, FloatArray]] = [(nothing, nothing, np.zeros(0, np.float32))]
     for a in range(0, n, step):
         rows = slice(a, min(a + step, n))
-        close = np.asarray((left[rows] @ right).toarray(), np.float32)
+        close = dense_product(left[rows], right)
         revise(close, rows)
         row, column, value = largest(close, neighbours)
         parts.append((row + np.int32(a), column, value))
@@ -45,12 +47,9 @@ def nearest(
 
 def largest(block: FloatArray, k: int) -> tuple[IntArray, IntArray, FloatArray]:
     """Row, column and value of the k largest positive entries of each row, row by row; ties by column order."""
-    if k < block.shape[1]:
-        bound = -np.partition(-block, k - 1, axis=1)[:, k - 1 : k]
-        above, ties = block > bound, block == bound
-        # Of the entries equal to the k-th largest, the first ones by column: argpartition would take any.
-        keep = above | (ties & (np.cumsum(ties, axis=1, dtype=np.int32) <= k - above.sum(axis=1, keepdims=True)))
-    else:
-        keep = np.ones(block.shape, np.bool_)
-    row, column = np.nonzero(keep & (block > 0))
-    return row.astype(np.int32), column.astype(np.int32), block[row, column]
+    columns, values = top_k(block, min(k, block.shape[1]))
+    row, place = np.nonzero(values > 0)  # NaN where there is none
+    column = columns[row, place]
+    order = np.lexsort((column, row))
+    row, column = row[order], column[order]
+    return row.astype(np.int32), column, block[row, column]

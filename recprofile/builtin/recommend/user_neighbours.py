@@ -92,7 +92,9 @@ class UserKnnRanker(Ranker):
         return Pack(values=_size(self.data))
 
     def _scored(self, history: csr_array) -> FloatArray:
-        scores = np.asarray((self._near(history) @ self._own).toarray(), np.float32)
+        from recprofile.builtin.recommend.products import dense_product
+
+        scores = dense_product(self._near(history), self._own)
         scores[:, self.data.item_counts() == 0] = -np.inf
         return scores
 

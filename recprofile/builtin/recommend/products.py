@@ -1,0 +1,57 @@
+"""Products of sparse matrices as dense blocks, row by row in compiled loops that threads share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from recprofile.plugin import FloatArray, each, spans
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+STRIP = 1024  # columns that are summed together: 4 KiB of a row
+
+
+def dense_product(left: csr_array, right: csr_array | FloatArray) -> FloatArray:
+    """left · right as a dense array, (n, m) float32; `left` (n, d) CSR, `right` (d, m) CSR or dense, both float32.
+
+    Summed in float32 in the order of the left row's entries, whatever the number of threads.
+    """
+    out = np.zeros((left.shape[0], right.shape[1]), np.float32)
+
+    def work(span: tuple[int, int]) -> int:
+        if isinstance(right, np.ndarray):
+            _add_dense(*span, left.indptr, left.indices, left.data, right, out)
+        else:
+            _add_sparse(*span, left.indptr, left.indices, left.data, right.indptr, right.indices, right.data, out)
+        return 0
+
+    each(work, spans(len(out)))
+    return out
+
+
+# Numba gives types to what is called, so functions under `njit` carry none.
+@njit(cache=True, nogil=True)
+def _add_sparse(first, last, indptr, indices, data, of_indptr, of_indices, of_data, out):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    for row in range(first, last):
+        into = out[row]
+        for at in range(indptr[row], indptr[row + 1]):
+            a, middle = data[at], indices[at]
+            for k in range(of_indptr[middle], of_indptr[middle + 1]):
+                into[np.uint32(of_indices[k])] += a * of_data[k]
+
+
+@njit(cache=True, nogil=True)
+def _add_dense(first, last, indptr, indices, data, right, out):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    width = right.shape[1]
+    for row in range(first, last):
+        for begin in range(0, width, STRIP):
+            into = out[row, begin : begin + STRIP]
+            for at in range(indptr[row], indptr[row + 1]):
+                a = data[at]
+                of = right[indices[at], begin : begin + STRIP]
+                for j in range(len(into)):
+                    into[j] += a * of[j]
