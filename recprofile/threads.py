@@ -6,8 +6,10 @@ Each row is done by one thread from its first addition to its last, so that resu
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int64]
 T = TypeVar("T")
 SHARES = 64
+NAME = "recprofile-rows"
 FEWEST = 16  # rows that are worth a share
 
 
@@ -37,17 +40,18 @@ def spans(n: int) -> list[tuple[int, int]]:
 
 def each(work: Callable[[T], int], shares: Sequence[T], done: Callable[[int], None] = lambda _: None) -> list[int]:
     """What `work` gives for each share, on as many threads as this process may use; `done` is told it as it comes."""
-    if len(shares) < 2:
-        found = [work(share) for share in shares]
-        for one in found:
-            done(one)
-        return found
-    with ThreadPoolExecutor(threads()) as pool:
-        found = []
-        for one in pool.map(work, shares):
-            found.append(one)
-            done(one)
-        return found
+    inside = threading.current_thread().name.startswith(NAME)  # whoever waits here for a thread may wait for itself
+    found = []
+    for one in map(work, shares) if len(shares) < 2 or inside else _pool(os.getpid(), threads()).map(work, shares):
+        found.append(one)
+        done(one)
+    return found
+
+
+@cache
+def _pool(process: int, size: int) -> ThreadPoolExecutor:
+    """Kept, for to start one takes 1 ms; of this process, for a fork has none of its parent's threads."""
+    return ThreadPoolExecutor(size, thread_name_prefix=f"{NAME}-{process}")
 
 
 def threads() -> int:
