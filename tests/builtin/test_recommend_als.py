@@ -76,7 +76,7 @@ def test_no_events_are_said_and_leave_nothing_to_rank():
     assert not ranker.known_users().any()
 
 
-@pytest.mark.parametrize(("gains", "chosen"), [((0.0, 0.5), 0.02), ((0.5, 0.0, 0.5), 0.01), ((0.5, 0.5, 0.5), 0.0025)])
+@pytest.mark.parametrize(("gains", "chosen"), [((0.0, 0.5), 0.02), ((0.5, 0.0, 0.5), 0.01), ((0.5,) * 6, 0.0003125)])
 def test_an_open_l2_is_halved_as_long_as_that_ranks_better(monkeypatch, gains, chosen):
     from recprofile.builtin.encode import als_choice
 
@@ -97,6 +97,24 @@ def test_an_open_l2_is_halved_as_long_as_that_ranks_better(monkeypatch, gains, c
     assert encoder.settled(encoded).params.l2 == chosen
     assert fit(data, dim=2, l2=0.5).params.l2 == 0.5
     assert fit(data.for_tuning(), dim=2).params.l2 == als_choice.L2
+
+
+def test_no_more_users_than_tell_are_judged_by(monkeypatch):
+    from recprofile.builtin.encode import als_choice
+
+    judged = []
+
+    def remember(p, matrix, fit, ctx):
+        judged.append(np.unique(fit.test.user).tolist())
+        assert matrix.shape[0] == 9  # all are learnt from
+        return UserScores(np.arange(4, dtype=np.int32), np.zeros(4))
+
+    monkeypatch.setattr(als_choice, "_judged", remember)
+    monkeypatch.setattr(als_choice, "JUDGED", 5)
+    fit(dataset([(u, i) for u in range(9) for i in range(3)], valid=list(range(0, 27, 3))), dim=2)
+    assert len(judged) == 2
+    assert judged[0] == judged[1]
+    assert len(judged[0]) == 5
 
 
 def test_an_open_l2_is_judged_by_validation_events_of_items_with_events():
