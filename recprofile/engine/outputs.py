@@ -121,6 +121,13 @@ def write_outputs(run: Finished, out: Path, seconds: float) -> Written:
     return Written(metrics, tuple(checks), passed)
 
 
+def read_at_the_end(plan: Plan, graph: Graph) -> set[str]:
+    """The nodes whose results `write_outputs` reads."""
+    told = [stage.id for verb in ("check", "explain") for stage in plan.of(verb)]
+    ranker = [plan.final.id] if plan.final is not None else []
+    return {last_data(graph), EVALUATION, *filter(None, (graph.final, graph.profiles)), *told, *ranker}
+
+
 def last_data(graph: Graph) -> str:
     """The node of the data as the last preprocess stage left them."""
     return next(reversed([node.data for node in graph.nodes.values() if node.kind not in ("data", "preprocess")]))

@@ -17,7 +17,7 @@ from recprofile.engine.demands import check_demands
 from recprofile.engine.files import resolve_files
 from recprofile.engine.memory import peak_mib, reset_peak
 from recprofile.engine.nodes import DATA, Graph, Node, build_graph
-from recprofile.engine.outputs import Finished, write_outputs
+from recprofile.engine.outputs import Finished, read_at_the_end, write_outputs
 from recprofile.engine.refits import Refits
 from recprofile.engine.settings import Settings
 from recprofile.engine.work import Work
@@ -117,6 +117,7 @@ class _Engine:
                 self.hook.recprofile_stage_finished(stage={**self._facts(node), "seconds": 0.0, "cached": True})
             else:
                 self._compute(node)
+            self._let_go(node)
         finished = Finished(
             plan,
             self.graph,
@@ -243,6 +244,16 @@ class _Engine:
         self.hook.recprofile_stage_finished(
             stage={**facts, "seconds": seconds, "peak_mib": record.peak_mib, "cached": False}
         )
+
+    def _let_go(self, done: Node) -> None:
+        """Forget results that nothing to come reads: they lie in the cache, and ten million events are 200 MiB."""
+        nodes = list(self.graph.nodes.values())
+        later = nodes[1 + [node.id for node in nodes].index(done.id) :] if done.id in self.graph.nodes else nodes
+        wanted = {node.data for node in later} | {
+            id for node in later for ids in (node.reads or {}).values() for id in ids
+        }
+        wanted |= read_at_the_end(self.plan, self.graph)
+        self.results = {id: result for id, result in self.results.items() if id in wanted}
 
     def _keep_record(self, node: Node, record: Record) -> None:
         self.records[node.id] = record

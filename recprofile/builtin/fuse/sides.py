@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recprofile.builtin.history import HistoryParams, history_weights
 from recprofile.builtin.lengths import row_lengths, to_unit, unit_rows
@@ -19,6 +20,9 @@ from recprofile.plugin import BoolArray, DataError, Dataset, Embeddings, Encoded
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+
+ROWS = 8192  # held in float64 at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +126,9 @@ def means(
 
     (rows, d), (rows,), (rows,); a row without any is 0, and so is its factor. `normalise`: means of length 1.
     """
-    sums = np.asarray(weights @ vectors, np.float32)
+    from recprofile.builtin.products import dense_product
+
+    sums = dense_product(weights, vectors)
     total = np.asarray(weights @ there.astype(np.float32), np.float32)
     factor = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
     lengths = row_lengths(sums) * factor
@@ -139,11 +145,19 @@ def deviation(part: Part) -> float:
     """
     if part.users.size == 0 or part.items.size == 0:
         return 1.0
-    users, items = part.users.astype(np.float64), part.items.astype(np.float64)
-    square = float(np.sum((users.T @ users) * (items.T @ items))) / (len(users) * len(items))
-    mean = float(users.mean(axis=0) @ items.mean(axis=0))
+    square = float(np.sum(_moments(part.users) * _moments(part.items)))
+    mean = float(part.users.mean(axis=0, dtype=np.float64) @ part.items.mean(axis=0, dtype=np.float64))
     variance = square - mean * mean
     return float(np.sqrt(variance)) if variance > 1e-12 * max(square, 1e-30) else 1.0
+
+
+def _moments(vectors: FloatArray) -> NDArray[np.float64]:
+    """VᵀV / n, (d, d), in blocks of rows, of which alone there is a copy."""
+    total = np.zeros((vectors.shape[1],) * 2)
+    for a in range(0, len(vectors), ROWS):
+        rows = vectors[a : a + ROWS].astype(np.float64)
+        total += rows.T @ rows
+    return total / len(vectors)
 
 
 def _side(vectors: Embeddings, training: BoolArray, *, normalise: bool, centre: bool) -> FloatArray:

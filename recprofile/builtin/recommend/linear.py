@@ -45,7 +45,7 @@ class LinearRanker(Ranker):
         return self._scored(self.history_of(people))
 
     def _scored(self, history: csr_array) -> FloatArray:
-        from recprofile.builtin.recommend.products import dense_product
+        from recprofile.builtin.products import dense_product
 
         scores = dense_product(history.astype(np.float32), self.weights)
         scores[:, ~self.ranks] = -np.inf

@@ -28,7 +28,7 @@ def nearest(
     """
     from scipy.sparse import csr_array
 
-    from recprofile.builtin.recommend.products import dense_product
+    from recprofile.builtin.products import dense_product
 
     n, m = left.shape[0], right.shape[1]
     step = max(1, linear.BLOCK // max(m, 1))

@@ -92,7 +92,7 @@ class UserKnnRanker(Ranker):
         return Pack(values=_size(self.data))
 
     def _scored(self, history: csr_array) -> FloatArray:
-        from recprofile.builtin.recommend.products import dense_product
+        from recprofile.builtin.products import dense_product
 
         scores = dense_product(self._near(history), self._own)
         scores[:, self.data.item_counts() == 0] = -np.inf
