@@ -63,6 +63,7 @@ from recprofile.components import (
 from recprofile.errors import ArtifactError, DataError, RunError, did_you_mean
 from recprofile.evaluate import UserScores, judge
 from recprofile.hookspecs import hookimpl
+from recprofile.order import in_order
 from recprofile.ranking import top_k
 from recprofile.shape import refusal
 from recprofile.threads import Rows, dealt, each, spans
@@ -127,6 +128,7 @@ __all__ = [
     "each",
     "field_validator",
     "hookimpl",
+    "in_order",
     "judge",
     "judged_elsewhere",
     "model_validator",

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recprofile.dataset import Cut, cut_events
-from recprofile.dataset.split import default_split, in_order
+from recprofile.dataset.split import default_split
 from recprofile.recipe import (
     FileSplit,
     ItemColdSplit,
@@ -220,11 +220,3 @@ def test_no_test_event_of_a_user_is_earlier_than_a_training_event(rng, n):
     cut = cut_events(USER_TIME, user, item, time, seed=0)
     for u in set(user[cut.test]):
         assert time[(user == u) & cut.test].min() >= time[(user == u) & ~cut.test].max()
-
-
-@settings(max_examples=100, deadline=None)
-@given(rng=LOGS, n=st.integers(0, 80), widths=st.lists(st.sampled_from((1, 3, 31, 40, 62)), min_size=1, max_size=4))
-def test_rows_are_ordered_as_lexsort_orders_them_whether_or_not_the_keys_fit_in_64_bits(rng, n, widths):
-    # Coarse keys, so that many are equal; wide ones, so that not all fit.
-    keys = [rng.integers(-2, 3, n) * (2**width // 4) for width in widths]
-    assert in_order(*keys).tolist() == np.lexsort(keys[::-1]).tolist()

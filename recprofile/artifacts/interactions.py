@@ -151,6 +151,8 @@ class Dataset:
             from scipy.sparse import coo_array  # noqa: PLC0415 - costs 90 ms that `validate` need not pay
 
             events: Interactions = getattr(self, part)
+            if positive_only and events.positive.all():
+                return self.matrix(part, binary=binary)
             rows = events.positive if positive_only else slice(None)
             user, item = events.user[rows], events.item[rows]
             value = np.ones(len(user), np.float32) if binary else events.weight[rows]

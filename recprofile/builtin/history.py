@@ -36,9 +36,15 @@ def history_weights(data: Dataset, p: HistoryParams, *, since: Literal["user", "
     item) that is the same as against the present, and cannot run out to nothing. Repeated events count each.
     Raises DataError RP406 when there is a half-life and the events have no time.
     """
-    from scipy.sparse import coo_array
+    from scipy.sparse import coo_array, csr_array
 
-    events = data.train.take(data.train.positive) if p.positive_only else data.train
+    events = data.train
+    if p.positive_only and not events.positive.all():
+        events = events.take(events.positive)
+    if not p.grade and p.half_life_days is None:
+        once = data.positives() if p.positive_only else data.seen()
+        if once.nnz == len(events):  # none of them repeated
+            return csr_array((once.data.copy(), once.indices, once.indptr), shape=once.shape)
     weight = np.ones(len(events), np.float32)
     if p.grade:
         weight += np.float32(p.grade) * rating_rank(events.user, events.weight)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from recprofile.artifacts import BoolArray, IntArray
+from recprofile.order import in_order
 from recprofile.recipe import (
     ItemColdSplit,
     LeaveOneOutSplit,
@@ -75,43 +75,6 @@ def cut_events(split: Split, user: IntArray, item: IntArray, time: Times | None,
         case UserColdSplit():
             return _fit_left(_cut_whole(user, split.holdout, seed))
     raise ValueError(f"'{split.by}' is no rule to cut {n} events by")
-
-
-def in_order(*keys: NDArray[np.integer]) -> Rows:
-    """Rows sorted by the first key, then the second, … and at last by row. Keys are whole numbers.
-
-    As many keys as fit are packed into one 64-bit number, and only rows that are equal there are sorted by the rest:
-    about 1 s for 10 million events, against 5 s with lexsort.
-    """
-    n = len(keys[0])
-    if n < 2:
-        return np.arange(n)
-    packed, bits, used = np.zeros(n, np.int64), 0, 0
-    for key in keys:
-        low = int(key.min())
-        width = (int(key.max()) - low).bit_length()
-        if bits + width > 63:
-            break
-        packed = (packed << width) | (key.astype(np.int64) - low)
-        bits, used = bits + width, used + 1
-    if used < min(2, len(keys)):
-        return np.lexsort(keys[::-1])
-    row_bits = (n - 1).bit_length()
-    if used == len(keys) and bits + row_bits <= 63:
-        ordered = pl.Series((packed << row_bits) | np.arange(n)).sort().to_numpy()
-        return ordered & ((1 << row_bits) - 1)
-
-    order = pl.Series(packed).arg_sort().to_numpy().astype(np.int64)
-    along = packed[order]
-    same = along[1:] == along[:-1]  # these come in no certain order
-    if same.any():
-        tied = np.zeros(n, np.bool_)
-        tied[1:] = same
-        tied[:-1] |= same
-        rows = order[tied]
-        run = np.cumsum(np.diff(along[tied], prepend=along[0] - 1) != 0)
-        order[tied] = rows[in_order(run, *(key[rows] for key in keys[used:]), rows)]
-    return order
 
 
 def _needed(time: Times | None) -> Times:

@@ -94,8 +94,9 @@ def counted(data: Dataset, p: AlsParams) -> csr_array:
 def fold_in(matrix: csr_array, p: AlsParams) -> FoldIn:
     """How user vectors follow from what counts, the item vectors being fixed; `p.l2` is given."""
     assert p.l2 is not None
-    confidence = matrix.copy()
-    confidence.data = 1 + np.float32(p.alpha) * confidence.data
+    from scipy.sparse import csr_array
+
+    confidence = csr_array((1 + np.float32(p.alpha) * matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
     return FoldIn(confidence, p.alpha, p.l2, p.nu, p.positive_only, p.weighted)
 
 

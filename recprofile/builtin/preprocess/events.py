@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from recprofile.plugin import (
@@ -61,37 +60,25 @@ def _one_per_pair(
     events: Interactions, *, keep: Keep, n_items: int, rule: PositiveRule | None
 ) -> tuple[Interactions, NDArray[np.int64]]:
     """Events with one row per user and item, in the order of the file, and the rows that stayed."""
-    n = len(events)
-    pair = events.user.astype(np.int64) * n_items + events.item
-    # Only rows of repeated pairs are sorted: hashing 10 million keys takes a third of sorting them.
-    repeated = np.flatnonzero(pl.Series(pair).is_duplicated().to_numpy())
-    if len(repeated) == 0:
-        return events, np.arange(n)
-    order: list[NDArray[Any]] = [repeated]  # least telling key first, as lexsort wants them
-    if events.time is not None:
-        order.append(events.time[repeated])
-    if keep == "max":
-        weight = events.weight[repeated]
-        order.append(np.where(np.isnan(weight), -np.inf, weight))
-    rows = repeated[np.lexsort((*order, pair[repeated]))]
-    starts = np.flatnonzero(np.diff(pair[rows], prepend=-1))
-    stops = np.append(starts[1:], len(rows))
-    chosen = rows[starts] if keep == "first" else rows[stops - 1]
+    from recprofile.builtin.preprocess import repeats
 
-    stays = np.ones(n, np.bool_)
-    stays[repeated] = False
-    stays[chosen] = True
-    kept = np.flatnonzero(stays)
+    rules = {"last": repeats.LAST, "first": repeats.FIRST, "max": repeats.MAX, "sum": repeats.LAST}
+    stays = repeats.survivors(events, rules[keep], n_items=n_items)
+    n = len(events)
+    kept = np.flatnonzero(stays == np.arange(n))
+    if len(kept) == n:
+        return events, kept
     left = events.take(kept)
     if keep == "sum":
-        parts = events.weight[rows].astype(np.float64)
-        total = np.add.reduceat(np.nan_to_num(parts, nan=0.0), starts)
-        total[np.add.reduceat((~np.isnan(parts)).astype(np.int64), starts) == 0] = np.nan
-        at = np.searchsorted(kept, chosen)
+        there = ~np.isnan(events.weight)
+        known = np.bincount(stays, weights=there, minlength=n)[kept]
+        total = np.bincount(stays, weights=np.where(there, events.weight, 0), minlength=n)[kept]
+        # Where nothing is summed, a weight stays what it is, and so does what it says.
+        merged = np.flatnonzero(np.bincount(stays, minlength=n)[kept] > 1)
         weight, positive = left.weight.copy(), left.positive.copy()
-        weight[at] = total.astype(np.float32)
+        weight[merged] = np.where(known > 0, total, np.nan)[merged]
         if rule is not None:
-            positive[at] = rule.mask(weight[at])
+            positive[merged] = rule.mask(weight[merged])
         left = replace(left, weight=weight, positive=positive)
     return left, kept
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprofile.builtin.history import rating_rank
-from recprofile.plugin import Dataset, Field, FloatArray, Params, Progress
+from recprofile.plugin import Dataset, Field, FloatArray, Params, Progress, in_order
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -75,7 +75,7 @@ def sequence(data: Dataset) -> Sequence:
     def make() -> Sequence:
         events = data.train
         assert events.time is not None
-        rows = np.lexsort((events.time, events.user))
+        rows = in_order(events.user, events.time)
         user = events.user[rows]
         last = np.searchsorted(user, user, side="right")
         return Sequence(rows, last - 1 - np.arange(len(rows)))

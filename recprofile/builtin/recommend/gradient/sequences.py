@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.plugin import BoolArray, DataError, Dataset, FloatArray, IntArray
+from recprofile.plugin import BoolArray, DataError, Dataset, FloatArray, IntArray, in_order
 
 Int64Array = NDArray[np.int64]
 
@@ -35,7 +35,7 @@ class Sequences:
             raise DataError.of("RP406", "'sasrec' needs the time of events, and these have none")
         events = data.train.take(data.train.positive) if positive_only else data.train
         assert events.time is not None
-        order = np.lexsort((events.time, events.user))  # stable: ties stay in the order of the log
+        order = in_order(events.user, events.time)  # ties stay in the order of the log
         counts = np.bincount(events.user, minlength=data.n_users)
         mark = np.zeros(len(events), np.int32)
         if edges is not None:
