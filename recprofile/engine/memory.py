@@ -1,7 +1,8 @@
-"""Peak memory of a stage."""
+"""Peak memory of a stage, and what the last one left over."""
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import sys
 from contextlib import suppress
@@ -12,6 +13,13 @@ def reset_peak() -> None:
     """Start the high-water mark anew, where the system can (Linux); elsewhere it is that of the whole process."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def give_back() -> None:
+    """Give freed memory back to the system, where that has to be asked for (glibc): 90 MiB after an encoder."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def peak_mib() -> float:

@@ -15,7 +15,7 @@ from recprofile.device import seed_everything, stage_seed
 from recprofile.engine.blame import within
 from recprofile.engine.demands import check_demands
 from recprofile.engine.files import resolve_files
-from recprofile.engine.memory import peak_mib, reset_peak
+from recprofile.engine.memory import give_back, peak_mib, reset_peak
 from recprofile.engine.nodes import DATA, Graph, Node, build_graph
 from recprofile.engine.outputs import Finished, read_at_the_end, write_outputs
 from recprofile.engine.refits import Refits
@@ -254,6 +254,7 @@ class _Engine:
         }
         wanted |= read_at_the_end(self.plan, self.graph)
         self.results = {id: result for id, result in self.results.items() if id in wanted}
+        give_back()
 
     def _keep_record(self, node: Node, record: Record) -> None:
         self.records[node.id] = record
