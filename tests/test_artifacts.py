@@ -16,6 +16,7 @@ from recprofile.artifacts import (
     IdMap,
     Interactions,
     Measure,
+    Pack,
     PositiveRule,
     Profiles,
     Recommendations,
@@ -259,3 +260,33 @@ def test_profiles_from_the_disk_keep_their_pools(tmp_path):
 def test_evidence_of_the_wrong_shape_is_refused():
     with pytest.raises(ArtifactError, match=r"Explanations\.evidence has the columns"):
         Explanations(ids("u"), ids("a"), pl.DataFrame({"user": [1]}), pl.DataFrame(schema=SENTENCE_SCHEMA))
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"])
+def test_arrays_of_every_type_come_back_as_they_were(dtype, tmp_path):
+    numbers = np.arange(12).astype(dtype)
+    arrays = {"row": numbers, "grid": numbers.reshape(3, 4), "none": numbers[:0]}
+    save_pack(Pack(arrays), tmp_path)
+    again = load_pack(tmp_path).arrays
+    assert sorted(again) == sorted(arrays)
+    for name, array in arrays.items():
+        assert again[name].dtype == array.dtype
+        assert again[name].shape == array.shape
+        assert again[name].tolist() == array.tolist()
+
+
+def test_what_is_written_to_a_loaded_array_does_not_reach_the_file(tmp_path):
+    save_pack(Pack({"x": np.arange(5)}), tmp_path)
+    load_pack(tmp_path).arrays["x"][2] = 99
+    assert load_pack(tmp_path).arrays["x"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_arrays_that_were_cut_short_are_told(tmp_path):
+    save_pack(Pack({"x": np.arange(1000)}), tmp_path)
+    file = tmp_path / "arrays.safetensors"
+    file.write_bytes(file.read_bytes()[:4000])
+    with pytest.raises(ValueError, match=r"buffer"):
+        load_pack(tmp_path)
+    file.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"empty"):
+        load_pack(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,13 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+
+# As safetensors calls them, little-endian all.
+DTYPES = {
+    "BOOL": "?", "U8": "<u1", "I8": "<i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8",
+    "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,15 +102,31 @@ def _os_error(error: Exception, path: Path) -> OSError:
 
 def load_pack(folder: Path) -> Pack:
     """Read a Pack; OSError or ValueError when a part is missing or damaged."""
-    from safetensors import SafetensorError  # noqa: PLC0415 - as above
-    from safetensors.numpy import load_file  # noqa: PLC0415 - as above
-
     try:
         stored = json.loads((folder / "values.json").read_bytes())
         tables = {name: pl.read_parquet(folder / f"{name}.parquet") for name in stored["tables"]}
-        return Pack(load_file(folder / "arrays.safetensors"), tables, stored["values"])
-    except (SafetensorError, pl.exceptions.PolarsError, KeyError, TypeError) as error:
+        return Pack(_mapped(folder / "arrays.safetensors"), tables, stored["values"])
+    except (pl.exceptions.PolarsError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
+
+
+def _mapped(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a safetensors file, mapped into memory: a page is read when it is needed, and copied when it is
+    written to. Raises ValueError for a file that is not of this form, or cut short.
+    """
+    with path.open("rb") as file:
+        held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    start = 8 + int.from_bytes(held[:8], "little")
+    arrays = {}
+    for name, about in json.loads(held[8:start]).items():
+        if name == "__metadata__":
+            continue
+        begin, end = about["data_offsets"]
+        dtype = np.dtype(DTYPES[about["dtype"]])
+        count = (end - begin) // dtype.itemsize
+        flat = np.frombuffer(held, dtype, count, start + begin) if count else np.zeros(0, dtype)
+        arrays[name] = flat.reshape(about["shape"])
+    return arrays
 
 
 def pack_csr(matrix: csr_array) -> Pack:
