@@ -93,7 +93,7 @@ def test_what_a_half_sweep_says_that_it_gains_is_what_the_loss_falls_by(weighted
     data, p = clusters(), Als.params_type(dim=5, l2=0.1, weighted=weighted)
     matrix, y = counted(data, p), np.random.default_rng(1).normal(0, 0.1, (30, 8)).astype(np.float32)
     side, x = als_sweep.Side.of(matrix, p), np.zeros((40, 8), np.float32)
-    gain = side.solve(x, y, context().progress(40, "rows"))
+    gain = side.solve(x, als_sweep.Fixed.of(y), context().progress(40, "rows"))
     extra, settings = confidence(data, alpha=4.0, weighted=weighted), {"l2": 0.1, "nu": 1.0}
     ids = data.users.ids, data.items.ids
     at = [
@@ -125,7 +125,7 @@ def test_the_loops_of_a_processor_and_the_batches_of_a_device_give_the_same(weig
     loops = als_sweep.factors(matrix, p, context(seed=0))
     np.testing.assert_allclose(loops[0], users, atol=1e-5)
     np.testing.assert_allclose(loops[1], items, atol=1e-5)
-    np.testing.assert_allclose(als_sweep.user_vectors(matrix, items, p, "cpu"), users, atol=1e-5)
+    np.testing.assert_allclose(als_sweep.user_vectors(matrix, als_sweep.Fixed.of(items), p), users, atol=1e-5)
     np.testing.assert_allclose(als_device.user_vectors_on(matrix, items, p, "cpu"), users, atol=1e-5)
 
 

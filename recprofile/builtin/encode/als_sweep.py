@@ -18,6 +18,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
+class Fixed:
+    """The side that is not solved for: its vectors, filled up with zeros to a multiple of 8 columns, and VᵀV.
+
+    (m, d) and (d, d) float32; 1 on the diagonal where there are zeros alone, so that it has an inverse.
+    """
+
+    vectors: FloatArray
+    gram: FloatArray
+
+    @classmethod
+    def of(cls, vectors: FloatArray) -> Fixed:
+        """Of any (m, dim) vectors."""
+        n, dim = vectors.shape
+        if dim % 8:
+            vectors = np.concatenate([vectors, np.zeros((n, -dim % 8), np.float32)], axis=1)
+        gram = vectors.T @ vectors
+        spare = np.flatnonzero(gram.diagonal() == 0)
+        gram[spare, spare] = 1
+        return cls(vectors, gram)
+
+
+@dataclass(frozen=True, eq=False)
 class Side:
     """The rows of one side as they are solved: their entries, λ of each, and shares of those that have entries.
 
@@ -41,24 +63,18 @@ class Side:
         """How many rows have entries."""
         return sum(map(len, self.shares))
 
-    def solve(self, side: FloatArray, other: FloatArray, progress: Progress) -> float:
+    def solve(self, side: FloatArray, other: Fixed, progress: Progress) -> float:
         """Set each row of `side` to the minimiser of the loss, the other side being fixed; by how much that lowers it,
         from what it is with this side 0.
 
         Row u solves (YᵀY + alpha·Y_uᵀ W_u Y_u + λ_u I) x = Y_uᵀ (1 + alpha·w_u), Y_u being the rows of its entries.
         Raises RunError RP601 where weights are so far apart that float32 cannot tell the matrix from a singular one.
         """
-        m = self.matrix
-        gram = other.T @ other
-        spare = np.flatnonzero(gram.diagonal() == 0)
-        gram[spare, spare] = 1  # dimensions that only fill up to a multiple of 8
-
-        gain = np.zeros(len(side), np.float32)
+        m, gain = self.matrix, np.zeros(len(side), np.float32)
+        entries = m.indptr, m.indices, self.weights
 
         def work(rows: Rows) -> int:
-            done: int = solve_rows(
-                rows, m.indptr, m.indices, self.weights, other, gram, self.ridge, self.alpha, side, gain
-            )
+            done: int = solve_rows(rows, *entries, other.vectors, other.gram, self.ridge, self.alpha, side, gain)
             if done < len(rows):
                 no_solution()
             return done
@@ -80,40 +96,28 @@ def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, 
 
         return factors_on(matrix, items, p, ctx)
     by_user, by_item = Side.of(matrix, p), Side.of(matrix.T.tocsr(), p)
-    items = _filled_up(items)
+    items = Fixed.of(items).vectors
     users = np.zeros((matrix.shape[0], items.shape[1]), np.float32)
     progress = ctx.progress(p.epochs * (by_user.n_rows + by_item.n_rows) + by_user.n_rows, "rows")
     confidence = float((1 + p.alpha * matrix.data.astype(np.float64)).sum())
     loss = np.inf
     for _ in range(p.epochs):
-        by_user.solve(users, items, progress)
-        gain = by_item.solve(items, users, progress)
+        by_user.solve(users, Fixed.of(items), progress)
+        gain = by_item.solve(items, Fixed.of(users), progress)
         before, loss = loss, confidence - gain + by_user.penalty(users)
         if before - loss < p.tolerance * loss:
             break
-    by_user.solve(users, items, progress)
+    by_user.solve(users, Fixed.of(items), progress)
     progress.add(progress.total - progress.done)  # sweeps that were not needed
     return users[:, : p.dim].copy(), items[:, : p.dim].copy()
 
 
-def user_vectors(matrix: csr_array, items: FloatArray, p: AlsParams, device: str) -> FloatArray:
-    """The vectors of users whose events `matrix` (n, n_items) holds, for given item vectors: (n, dim) float32.
+def user_vectors(matrix: csr_array, items: Fixed, p: AlsParams) -> FloatArray:
+    """The vectors of users whose events `matrix` (n, n_items) holds, for given item vectors: (n, p.dim) float32.
 
     What the last half-sweep of `factors` does, for any users; 0 without entries.
     """
-    if device != "cpu":
-        from recprofile.builtin.encode.als_device import user_vectors_on
-
-        return user_vectors_on(matrix, items, p, device)
-    users = np.zeros((matrix.shape[0], -(-items.shape[1] // 8) * 8), np.float32)
+    users = np.zeros((matrix.shape[0], items.vectors.shape[1]), np.float32)
     by_user = Side.of(matrix, p)
-    by_user.solve(users, _filled_up(items), Context().progress(by_user.n_rows, "rows"))
-    return users[:, : items.shape[1]].copy()
-
-
-def _filled_up(vectors: FloatArray) -> FloatArray:
-    """With columns of zeros up to a multiple of 8."""
-    n, dim = vectors.shape
-    filled = np.zeros((n, -(-dim // 8) * 8), np.float32)
-    filled[:, :dim] = vectors
-    return filled
+    by_user.solve(users, items, Context().progress(by_user.n_rows, "rows"))
+    return users[:, : p.dim].copy()

@@ -26,6 +26,8 @@ from recprofile.plugin import (
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from recprofile.builtin.encode.als_sweep import Fixed
+
 
 class ImplicitAlsParams(AlsParams):
     # On the validation parts of MovieLens-100K, random and by time, 64 and 128 dimensions, alpha 2 … 12, l2 .005 … .03
@@ -80,9 +82,20 @@ class ImplicitAlsRanker(Ranker):
         return scores
 
     def _solved(self, people: Dataset) -> FloatArray:
+        matrix = counted(people, self.params)
+        if self.device != "cpu":
+            from recprofile.builtin.encode.als_device import user_vectors_on
+
+            return user_vectors_on(matrix, self.items_by, self.params, self.device)
         from recprofile.builtin.encode.als_sweep import user_vectors
 
-        return user_vectors(counted(people, self.params), self.items_by, self.params, self.device)
+        return user_vectors(matrix, self._fixed, self.params)
+
+    @cached_property
+    def _fixed(self) -> Fixed:
+        from recprofile.builtin.encode.als_sweep import Fixed
+
+        return Fixed.of(self.items_by)
 
     @cached_property
     def _users_by(self) -> FloatArray:
