@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.plugin import DataError, Dataset, Field, IntArray, Params
+from recprofile.plugin import DataError, Dataset, Field, IntArray, Params, in_order
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -70,7 +70,7 @@ def rating_rank(user: IntArray, weight: NDArray[np.float32]) -> NDArray[np.float
     rank = np.zeros(len(user), np.float32)
     if len(there) == 0:
         return rank
-    order = there[np.lexsort((weight[there], user[there]))]
+    order = there[in_order(user[there], _as_whole(weight[there]))]
     u, w = user[order], weight[order]
     new_user = np.flatnonzero(np.diff(u, prepend=-1))
     new_value = np.flatnonzero((np.diff(u, prepend=-1) != 0) | (np.diff(w, prepend=np.nan) != 0))
@@ -79,3 +79,10 @@ def rating_rank(user: IntArray, weight: NDArray[np.float32]) -> NDArray[np.float
     first, many = np.repeat(new_user, count), np.repeat(count, count)
     rank[order] = 2 * (no_greater - first) / many - 1
     return rank
+
+
+def _as_whole(numbers: NDArray[np.float32]) -> IntArray:
+    """int32 in the same order, equal where the numbers are: their bits, of which negative ones count the other way."""
+    bits = (numbers.astype(np.float32) + np.float32(0)).view(np.int32)  # -0 becomes 0
+    whole: IntArray = bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
+    return whole
