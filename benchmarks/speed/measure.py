@@ -7,7 +7,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class Contest:
     ours: Side
     peers: Sequence[Side]
     same: Callable[[Any, Any], str]
-    bound: Bound = field(default_factory=Bound)
+    bound: Callable[[], Bound] = Bound
     rounds: int = 3
     per: int = 1
 
@@ -101,8 +101,7 @@ def measured(contest: Contest, *, rounds: int | None = None, ours_only: bool = F
                 else:
                     told |= _agreement(contest, ours, result)
             del result
-    bound = {"flops": contest.bound.flops, "bytes": contest.bound.bytes, "seconds": contest.bound.seconds}
-    bound = {name: value / contest.per for name, value in bound.items()}
+    bound = {name: value / contest.per for name, value in asdict(contest.bound()).items()}
     return {"name": contest.name, "ours": contest.ours.name, "sides": found, "bound": bound}
 
 

@@ -39,7 +39,7 @@ def contests(case: Case) -> Iterator[Contest]:
             Side("torch, padded to 256", lambda: padded(few, folder), rounds=1, share=len(few) / n),
         ],
         same_directions,
-        Bound(flops=model_flops(texts, folder)),
+        lambda: Bound(flops=model_flops(texts, folder)),
     )
 
 

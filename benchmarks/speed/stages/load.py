@@ -44,7 +44,7 @@ def contests(case: Case) -> Iterator[Contest]:
             Side("pandas + scikit-learn", lambda: pandas(case), rounds=1),
         ],
         same,
-        Bound(seconds=_decoding(case)),
+        lambda: Bound(seconds=_decoding(case)),
     )
 
 

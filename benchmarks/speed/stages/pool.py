@@ -33,7 +33,7 @@ def contests(case: Case) -> Iterator[Contest]:
             Side("loop over users", lambda: loop(case, few), rounds=1, share=few / n_users),
         ],
         lambda mine, theirs: same_arrays(mine, theirs, rtol=1e-3, atol=1e-5),
-        Bound(flops=2.0 * events * dim, bytes=events * (4 + 4 + 8) + 4.0 * n_users * dim),
+        lambda: Bound(flops=2.0 * events * dim, bytes=events * (4 + 4 + 8) + 4.0 * n_users * dim),
         rounds=5,
     )
 

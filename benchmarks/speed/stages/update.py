@@ -10,7 +10,7 @@ import polars as pl
 from benchmarks.speed.case import Case
 from benchmarks.speed.measure import Bound, Contest, Side, Timed
 from benchmarks.speed.same import Lists, same_lists
-from benchmarks.speed.stages.als import ALPHA, DIM, L2
+from benchmarks.speed.stages.als import ALPHA, BEST, DIM
 from recprofile.artifacts import Dataset, FloatArray, IntArray, Interactions, Table
 from recprofile.plugin import Context, IdMap, Inputs, Pack, top_k
 
@@ -29,7 +29,7 @@ def contests(case: Case) -> Iterator[Contest]:
             Side("implicit, partial_fit_users", lambda: partial(case, items, events), one_blas_thread=True),
         ],
         same_lists,
-        Bound(bytes=4.0 * DIM * case.data.n_items * len(events)),
+        lambda: Bound(bytes=4.0 * DIM * case.data.n_items * len(events)),
         rounds=5,
         per=len(events),
     )
@@ -52,7 +52,7 @@ def vectors(case: Case) -> FloatArray:
     from recprofile.builtin.encode.als import AlsParams
     from recprofile.builtin.encode.als_sweep import factors
 
-    p = AlsParams(dim=DIM, alpha=ALPHA, l2=L2, nu=0, epochs=2, tolerance=0)
+    p = AlsParams(dim=DIM, alpha=ALPHA, l2=BEST, nu=0, epochs=2, tolerance=0)
     return factors(case.positives, p, Context())[1]
 
 
@@ -60,8 +60,8 @@ def ours(case: Case, items: FloatArray, events: list[tuple[int, IntArray]]) -> T
     """The recommender `als`, asked by a history that it has not seen."""
     from recprofile.builtin.recommend.als import ImplicitAls, ImplicitAlsParams
 
-    als = ImplicitAls(ImplicitAlsParams(dim=DIM, alpha=ALPHA, l2=L2, nu=0))
-    ranker = als.restore(Pack({"items_by": items}, values={"l2": L2}), case.data, Inputs(), Context())
+    als = ImplicitAls(ImplicitAlsParams(dim=DIM, alpha=ALPHA, l2=BEST, nu=0))
+    ranker = als.restore(Pack({"items_by": items}, values={"l2": BEST}), case.data, Inputs(), Context())
     somebody = Table(IdMap(pl.Series("id", ["somebody"])))
 
     def run() -> Lists:
@@ -112,7 +112,7 @@ def partial(case: Case, items: FloatArray, events: list[tuple[int, IntArray]]) -
 def _model(case: Case, items: FloatArray):  # type: ignore[no-untyped-def]  # noqa: ANN202 - implicit has no types
     from implicit.cpu.als import AlternatingLeastSquares
 
-    model = AlternatingLeastSquares(DIM, regularization=L2)
+    model = AlternatingLeastSquares(DIM, regularization=BEST)
     model.item_factors = items
     model.user_factors = np.zeros((case.data.n_users, DIM), np.float32)
     return model
