@@ -1,4 +1,4 @@
-"""The case that stages work on: the files of brief.py, the recipe brief.yaml on them, and what more stages than one need."""
+"""The case that stages work on: the files of brief.py, the recipe brief.yaml on them, and what several stages need."""
 
 from __future__ import annotations
 

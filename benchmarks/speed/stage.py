@@ -1,6 +1,6 @@
 """Some stages on one case, in this process; the driver starts one for each stage.
 
-    python -m benchmarks.speed.stage OUT.json CASE STAGE … [--rounds N] [--ours]
+python -m benchmarks.speed.stage OUT.json CASE STAGE … [--rounds N] [--ours]
 """
 
 from __future__ import annotations

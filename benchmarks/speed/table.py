@@ -78,11 +78,11 @@ def _lines(row: Row, machine: Machine) -> Iterator[str]:
 
 def agreement(rows: Sequence[Row]) -> str:
     """How equal the results were, and who was left out, and why."""
-    lines = []
-    for row in rows:
-        for peer in measures(row)[1]:
-            lines.append(f"- {row['name']}, {peer.name}: {_said(peer, row['sides'][peer.name])}")
-    return "\n".join(lines)
+    return "\n".join(
+        f"- {row['name']}, {peer.name}: {_said(peer, row['sides'][peer.name])}"
+        for row in rows
+        for peer in measures(row)[1]
+    )
 
 
 def _said(peer: Measure, side: Mapping[str, Any]) -> str:

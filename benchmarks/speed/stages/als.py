@@ -2,9 +2,9 @@
 
 Σ c (1 − x·y)² over the pairs, Σ (x·y)² over all others, and l2·(|x|² + |y|²): implicit's objective, which is ours with
 `nu: 0` and confidence 1 + alpha. The loss is reckoned by implicit's own function, NDCG@10 on the test by ours. implicit
-does its 15 sweeps from its own start, small positive numbers; ours does as many as bring it there from our start, normal
-numbers of mean 0: both starts are part of what the libraries are. How many that takes hangs on `l2`, so there are two
-rows: implicit's default, and the one of 0.01, 1, 10, 30, 100 and 300 by which implicit ranks best at a tenth of the
+does its 15 sweeps from its own start, small positive numbers; ours does as many as bring it there from our start,
+normal numbers of mean 0: both starts are part of what the libraries are. How many that takes hangs on `l2`, so there
+are two rows: its default, and the one of 0.01, 1, 10, 30, 100 and 300 by which implicit ranks best at a tenth of the
 scale. In the last row implicit begins where ours does, and both do as many sweeps.
 """
 

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -28,11 +27,14 @@ NEAR = 0.02  # by how much of it NDCG@10 may be below that of the other side: mo
 
 def contests(case: Case) -> Iterator[Contest]:
     """With texts to encode."""
-    peers = [Side("polars, ONNX Runtime, implicit, scipy, torch", lambda: peer(case))]
     yield Contest(
-        "whole chain", Side("recprofile", lambda: ours(case)), peers, lambda a, b: same(case, a, b), lambda: bound(case),
+        "whole chain",
+        Side("recprofile", lambda: ours(case)),
+        [Side("polars, ONNX Runtime, implicit, scipy, torch", lambda: peer(case))],
+        lambda mine, theirs: same(case, mine, theirs),
+        lambda: bound(case),
         rounds=2,
-    )  # fmt: skip
+    )
 
 
 def again(case: Case) -> Contest:

@@ -99,24 +99,38 @@ def duckdb(case: Case) -> Timed:
     """SQL as far as the pairs; numpy for the split's moment and the CSR, as duckdb has none."""
     import duckdb
 
-    def run() -> Loaded:
-        database = duckdb.connect()
-        for table, key in (("users", "user_id"), ("items", "item_id")):
-            code = f"(row_number() over (order by {key}) - 1)::int as code"
-            database.execute(f"create table {table} as select *, {code} from read_parquet('{case.file(table)}')")
-        database.execute(f"""
+    sql = {
+        "users": """
+            create table users as
+            select *, (row_number() over (order by user_id) - 1)::int as code from read_parquet(?)
+        """,
+        "items": """
+            create table items as
+            select *, (row_number() over (order by item_id) - 1)::int as code from read_parquet(?)
+        """,
+        "events": """
             create table events as
             select u.code as "user", i.code as item, e.time, e.amount, e.file_row_number as row
-            from read_parquet('{case.file("events")}', file_row_number = true) e
+            from read_parquet(?, file_row_number = true) e
             join users u on u.user_id = e.user_id join items i on i.item_id = e.item_id
-        """)
-        moment, rest = moment_of(database.execute("select time from events").fetchnumpy()["time"])
-        at_once = f'select "user", item from events where time = {moment} order by all desc limit {rest}'
-        pairs = database.execute(f"""
+        """,
+        "pairs": """
             select "user", item, arg_max_null(amount, row) as amount from events
-            where time <= {moment} and (time < {moment} or ("user", item) not in ({at_once}))
+            where time < $moment or (time = $moment and ("user", item) not in (
+                select "user", item from events where time = $moment order by all desc limit $rest
+            ))
             group by "user", item
-        """).fetchnumpy()
+        """,
+    }
+
+    def run() -> Loaded:
+        database = duckdb.connect()
+        files = {table: str(case.file(table)) for table in ("users", "items", "events")}
+        database.execute(sql["users"], [files["users"]])
+        database.execute(sql["items"], [files["items"]])
+        database.execute(sql["events"], [files["events"]])
+        moment, rest = moment_of(database.execute("select time from events").fetchnumpy()["time"])
+        pairs = database.execute(sql["pairs"], {"moment": moment, "rest": rest}).fetchnumpy()
         user, item, amount = pairs["user"], pairs["item"], _plain(pairs["amount"])
         age = database.execute("select age from users order by code").fetchnumpy()["age"]
         price = database.execute("select price from items order by code").fetchnumpy()["price"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -109,7 +110,7 @@ def partial(case: Case, items: FloatArray, events: list[tuple[int, IntArray]]) -
     return run
 
 
-def _model(case: Case, items: FloatArray):  # type: ignore[no-untyped-def]  # noqa: ANN202 - implicit has no types
+def _model(case: Case, items: FloatArray) -> Any:  # noqa: ANN401 - implicit has no types
     from implicit.cpu.als import AlternatingLeastSquares
 
     model = AlternatingLeastSquares(DIM, regularization=BEST)
@@ -118,7 +119,7 @@ def _model(case: Case, items: FloatArray):  # type: ignore[no-untyped-def]  # no
     return model
 
 
-def _row(mine: IntArray, items: FloatArray):  # type: ignore[no-untyped-def]  # noqa: ANN202 - scipy has no types
+def _row(mine: IntArray, items: FloatArray) -> Any:  # noqa: ANN401 - scipy has no types
     from scipy.sparse import csr_matrix
 
     n = len(mine)
