@@ -2,15 +2,5 @@
 
 `stages/` has a module for each stage, with `contests(case)`: ours and the peers as Sides, a `same` that holds their
 results against each other, and the Bound that the machine sets. A peer is one more Side: a function that imports,
-converts and gives back what is timed. This is a whole one:
-
-    def numpy_blocks(case: Case) -> Timed:
-        import numpy as np
-        matrix = case.positives
-        def run() -> Lists:
-            ...
-            return items, scores
-        return run
-
-    Side("numpy", lambda: numpy_blocks(case))      # in the list that `contests` yields
+converts and gives back what is timed; docs/performance.md has a whole one.
 """

@@ -41,7 +41,7 @@ def same_directions(ours: NDArray[Any], theirs: NDArray[Any], *, least: float = 
     mine = ours[: len(theirs)]
     expect(mine.shape == theirs.shape, f"shapes {ours.shape} and {theirs.shape}")
     lengths = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
-    cosines = np.einsum("nd,nd->n", mine, theirs)[lengths > 0] / lengths[lengths > 0]
+    cosines = np.einsum("ij,ij->i", mine, theirs)[lengths > 0] / lengths[lengths > 0]
     lowest = float(cosines.min(initial=1))
     expect(lowest >= least, f"a cosine is {lowest:.5f}")
     return f"cosines of {lowest:.6f} or more"
