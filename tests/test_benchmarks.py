@@ -121,6 +121,10 @@ def test_our_side_of_each_stage_runs(name, case, words, monkeypatch):
         assert MACHINE.least(row["bound"]) > 0
 
 
+def test_growth_is_told_of_seven_rows(case):
+    assert len(list(stage.grown(case))) == 7
+
+
 def test_a_stage_is_written_as_json(case, tmp_path, monkeypatch, capsys):
     out = tmp_path / "pool.json"
     monkeypatch.setattr(stage, "SMALL", Shop(users=30, items=30, events=10))

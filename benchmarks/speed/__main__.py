@@ -21,14 +21,14 @@ from typing import Any
 from benchmarks.brief import Shop
 from benchmarks.speed import growth
 from benchmarks.speed.case import ROOT, Case, model_folder
-from benchmarks.speed.machine import Machine, this_machine
+from benchmarks.speed.machine import this_machine
 from benchmarks.speed.stages import STAGES
 from benchmarks.speed.table import agreement, measures, settings, table, unequal
 
 PAGE = ROOT / "docs" / "performance.md"
 PLOT = ROOT / "docs" / "growth.svg"
 DATA, RUNS = ROOT / "benchmarks" / "data" / "speed", ROOT / "benchmarks" / "runs"
-TENTHS = (0.01, 0.1, 1.0)  # of the users, for growth; all items each time
+SHARES = (0.01, 0.1, 1.0)  # of the users, for growth; all items each time
 
 
 def main() -> int:
@@ -43,8 +43,8 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     given = parser.parse_args()
     stages = [part for one in given.stages for part in one.split(",")]
-    if wrong := set(stages) - {*STAGES, "growth"}:
-        parser.error(f"no stage {', '.join(sorted(wrong))}; there are {', '.join(STAGES)} and growth")
+    if unknown := set(stages) - {*STAGES, "growth"}:
+        parser.error(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(STAGES)} and growth")
     command = "make bench" + (f' ARGS="{shlex.join(sys.argv[1:])}"' if sys.argv[1:] else "")
     shop = Shop(given.users, given.items, given.events)
     begun = time.perf_counter()
@@ -55,8 +55,10 @@ def main() -> int:
     case = Case.made(shop, DATA)
     RUNS.mkdir(parents=True, exist_ok=True)
     options = [*(["--rounds", str(given.repeats)] if given.repeats else []), *(["--ours"] if given.ours else [])]
-    rows = [row for stage in stages if stage != "growth" for row in _measured(case, stage, options)]
+    every = [row for stage in stages if stage != "growth" for row in _measured(case, stage, options)]
+    rows = [row for row in every if "failed" not in row]
     told = [said, table(rows, machine), agreement(rows)] if rows else [said]
+    seconds: dict[str, dict[int, float]] = {}
     if "growth" in stages:
         seconds = _grown(shop, options[:2] if given.repeats else [])
         growth.plot(seconds, RUNS / "growth.svg")
@@ -64,14 +66,17 @@ def main() -> int:
         if given.write:
             PLOT.write_bytes((RUNS / "growth.svg").read_bytes())
             told += [f"![Seconds by events, on logarithmic axes]({PLOT.name})"]
-    _keep(machine, command, rows)
+    found = {"machine": machine.to_json(), "command": command, "rows": rows, "growth": seconds}
+    (RUNS / "bench.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     print("\n" + "\n\n".join(told[1:]))
     print(f"\n{time.perf_counter() - begun:.0f} s in all; {RUNS / 'bench.json'}")
     if given.write:
         _write("\n\n".join(told))
-    for name in unequal(rows):
-        print(f"error: results differ: {name}", file=sys.stderr)
-    return 1 if unequal(rows) else 0
+    wrong = [f"results differ: {name}" for name in unequal(rows)]
+    wrong += [f"'{row['name']}' ended with {row['failed']}" for row in every if "failed" in row]
+    for text in wrong:
+        print(f"error: {text}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 def _measured(case: Case, stage: str, options: list[str]) -> list[dict[str, Any]]:
@@ -79,26 +84,22 @@ def _measured(case: Case, stage: str, options: list[str]) -> list[dict[str, Any]
     out = RUNS / f"{case.folder.name}-{stage}.json"
     out.unlink(missing_ok=True)
     command = [sys.executable, "-m", "benchmarks.speed.stage", out, case.folder, stage, *options]
-    subprocess.run(command, cwd=ROOT, check=True)
-    rows: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8"))
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    rows: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else []
+    if done.returncode:  # the other stages go on: they may have taken twenty minutes
+        rows.append({"name": stage, "failed": done.returncode})
     return rows
 
 
 def _grown(shop: Shop, options: list[str]) -> dict[str, dict[int, float]]:
     """Seconds of ours by row and number of events."""
     seconds: dict[str, dict[int, float]] = {}
-    for tenth in TENTHS:
-        part = Shop(max(1, round(shop.users * tenth)), shop.items, shop.events, shop.seed)
+    for share in SHARES:
+        part = Shop(max(1, round(shop.users * share)), shop.items, shop.events, shop.seed)
         for row in _measured(Case.made(part, DATA), "growth", options or ["--rounds", "2"]):
-            took = measures(row)[0].seconds
-            assert took is not None
-            seconds.setdefault(row["name"], {})[part.users * part.events] = took
+            if "failed" not in row and (took := measures(row)[0].seconds) is not None:
+                seconds.setdefault(row["name"], {})[part.users * part.events] = took
     return seconds
-
-
-def _keep(machine: Machine, command: str, rows: list[dict[str, Any]]) -> None:
-    found = {"machine": machine.to_json(), "command": command, "rows": rows}
-    (RUNS / "bench.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 def _write(text: str) -> None:

@@ -11,15 +11,12 @@ import numpy as np
 import polars as pl
 
 from benchmarks.brief import Shop
-from recprofile.api import planned
-from recprofile.artifacts import Dataset, FloatArray
-from recprofile.components import Context, Preprocessor
-from recprofile.dataset import load_dataset
-from recprofile.engine.nodes import fills_of
 
+# recprofile is imported where it is used: the process of the peers' chain must not pay for it.
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from recprofile.artifacts import Dataset, FloatArray
     from recprofile.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,10 +54,16 @@ class Case:
     @cached_property
     def plan(self) -> Plan:
         """brief.yaml on this case."""
+        from recprofile.api import planned
+
         return planned(ROOT / "benchmarks" / "brief.yaml", self.sets())[0]
 
     def load(self) -> Dataset:
         """The data as the recipe's `data` block and preprocess stages make them."""
+        from recprofile.components import Context, Preprocessor
+        from recprofile.dataset import load_dataset
+        from recprofile.engine.nodes import fills_of
+
         recipe, source = self.plan.recipe, self.plan.source
         data = load_dataset(
             recipe.data,

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from recprofile.engine.memory import peak_mib, reset_peak
-
 Timed = Callable[[], Any]
 
 
@@ -122,6 +120,8 @@ def _agreement(contest: Contest, ours: Any, theirs: Any) -> Mapping[str, str]:  
 
 def _once(side: Side) -> tuple[Any, float, float]:
     """The result, the seconds, and the memory in MiB beyond what was there before."""
+    from recprofile.engine.memory import peak_mib, reset_peak
+
     run = side.ready()
     with _blas(1 if side.one_blas_thread else None):
         _settle()

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.speed.case import Case, model_folder
 from benchmarks.speed.measure import Bound, Contest, Side, Timed
 from benchmarks.speed.same import same_directions
-from recprofile.artifacts import FloatArray
-from recprofile.plugin import Context
+
+if TYPE_CHECKING:
+    from recprofile.artifacts import FloatArray
 
 MOST = 2_000  # texts
 FEW = 96  # of them, for what pads them all to 256 tokens
@@ -45,6 +46,7 @@ def contests(case: Case) -> Iterator[Contest]:
 
 def ours(case: Case, n: int) -> Timed:
     """The component, without a folder in which vectors are kept."""
+    from recprofile.plugin import Context
     from recprofile_hf import Text, TextParams
 
     first = np.zeros(case.data.n_items, np.bool_)

@@ -154,8 +154,8 @@ def pandas(case: Case) -> Timed:
         events = pd.read_parquet(case.file("events"))
         events["user"] = pd.Categorical(events.user_id, categories=users.user_id).codes
         events["item"] = pd.Categorical(events.item_id, categories=items.item_id).codes
-        events = events.sort_values(["time", "user", "item"], kind="stable")
-        train = events.iloc[: round(len(events) * (1 - HOLDOUT))].drop_duplicates(["user", "item"], keep="last")
+        late = last_of(*(events[name].to_numpy() for name in ("time", "user", "item")))
+        train = events[~late].drop_duplicates(["user", "item"], keep="last")
         fill, scale = SimpleImputer(strategy="median"), RobustScaler()
         amount = scale.fit_transform(fill.fit_transform(train[["amount"]]))[:, 0]
         user, item = train["user"].to_numpy(), train["item"].to_numpy()

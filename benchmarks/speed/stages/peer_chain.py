@@ -1,8 +1,8 @@
 """The best chain of existing libraries, from the files to ten items for every user, in a process of its own.
 
-    python -m benchmarks.speed.stages.peer_chain CASE OUT MODEL [--encoder onnx|torch]
+    python -m benchmarks.speed.stages.peer_chain CASE OUT MODEL
 
-polars loads, ONNX Runtime (or torch) encodes texts of similar length together, implicit factorises, scipy pools, torch
+polars loads, ONNX Runtime encodes texts of similar length together, implicit factorises, scipy pools, torch
 ranks: the parts that the other stages found to be quickest, put together by hand. Blocks weigh as in brief.yaml.
 """
 
@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.speed.case import Case
 from benchmarks.speed.stages import encode, load
-from recprofile.artifacts import FloatArray
+
+if TYPE_CHECKING:
+    from recprofile.artifacts import FloatArray
 
 DIM, CONFIDENCE, L2, SWEEPS = 64, 5.0, 30.0, 15
 WEIGHTS = {"taste": 1.0, "words": 0.25}
@@ -28,15 +31,10 @@ def main() -> None:
     parser.add_argument("case", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--encoder", choices=("onnx", "torch"), default="onnx")
     given = parser.parse_args()
     case = Case(given.case)
     loaded = load.polars(case)()
-    texts = case.texts
-    if given.encoder == "onnx":
-        words = encode.onnxruntime(texts, given.model, case.folder.parent)()
-    else:
-        words = encode.torch_sorted(texts, given.model)()
+    words = encode.onnxruntime(case.texts, given.model, case.folder.parent)()
     users, items = fused(loaded, words)
     listed = best(users, items, loaded.matrix)
     write(given.out, loaded.ids, listed)
@@ -74,7 +72,7 @@ def deviation(users: FloatArray, items: FloatArray) -> float:
     return float(np.sqrt(square - float(users.mean(axis=0) @ items.mean(axis=0)) ** 2))
 
 
-def best(users: FloatArray, items: FloatArray, seen: load.Any) -> np.ndarray:
+def best(users: FloatArray, items: FloatArray, seen: Any) -> np.ndarray:  # noqa: ANN401 - no stubs
     """The ten best unseen items of each user."""
     import torch
 
@@ -89,7 +87,7 @@ def best(users: FloatArray, items: FloatArray, seen: load.Any) -> np.ndarray:
     return found
 
 
-def write(out: Path, ids: tuple[load.Any, load.Any], listed: np.ndarray) -> None:
+def write(out: Path, ids: tuple[Any, Any], listed: np.ndarray) -> None:
     """user, item, rank."""
     import polars as pl
 
