@@ -83,7 +83,7 @@ def _measured(case: Case, stage: str, options: list[str]) -> list[dict[str, Any]
     """The rows of a stage, measured in a process of its own."""
     out = RUNS / f"{case.folder.name}-{stage}.json"
     out.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "benchmarks.speed.stage", out, case.folder, stage, *options]
+    command = [sys.executable, "-m", "benchmarks.speed.stage", str(out), str(case.folder), stage, *options]
     done = subprocess.run(command, cwd=ROOT, check=False)
     rows: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else []
     if done.returncode:  # the other stages go on: they may have taken twenty minutes

@@ -67,7 +67,7 @@ def ours(case: Case, vectors: Fitted) -> Timed:
     from recprofile.ranking import rank
 
     data = case.data
-    known = vectors.users.any(axis=1)
+    known = np.asarray(vectors.users.any(axis=1))
     blocks = (Block("all", 0, vectors.users.shape[1]),)
     profiles = Profiles(data.users.ids, data.items.ids, vectors.users, vectors.items, blocks, known)
     ranker = Dot(DotParams()).fit(data, Inputs(profiles), Context())
@@ -139,6 +139,6 @@ def loop(case: Case, vectors: Fitted, few: int) -> Timed:
 
 def _listed(items: np.ndarray, scores: np.ndarray, vectors: Fitted) -> Lists:
     """Without what was masked, and nothing for users without a vector."""
-    nobody = ~vectors.users.any(axis=1)
+    nobody = np.asarray(~vectors.users.any(axis=1))
     gone = ~np.isfinite(scores) | (scores < -1e30) | nobody[:, None]
     return np.where(gone, -1, items), np.where(gone, np.nan, scores)
