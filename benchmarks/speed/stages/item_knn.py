@@ -25,7 +25,7 @@ def contests(case: Case) -> Iterator[Contest]:
             Side("implicit", lambda: implicit(case)),
             Side("irspack", lambda: irspack(case), rounds=1),
         ],
-        lambda mine, theirs: same_lists(nearest(mine), nearest(theirs), near=1e-5),
+        lambda mine, theirs: same_lists(nearest(mine), nearest(theirs)),
         # A product and a sum for each pair of a user, once.
         lambda: Bound(flops=float((lengths * (lengths + 1)).sum())),
         rounds=2,
