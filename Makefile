@@ -5,11 +5,13 @@ BIN      := $(VENV)/bin
 JOBS     ?= 2
 ARGS     ?=
 PEERS    := .peers
+BENCH    := .bench
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 PIP      := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet --constraint constraints.txt
+PIP_BENCH := $(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types layers spelling fragments pages docs fuzz crash recipes accuracy clean
+.PHONY: help install demo test check lint types layers spelling fragments pages docs fuzz crash recipes accuracy bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -75,6 +77,18 @@ $(PEERS)/installed: benchmarks/peers/requirements.txt
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --quiet --requirement benchmarks/peers/requirements.txt
 	@touch $@
 
+bench: $(BENCH)/installed ## speed and memory beside other libraries, at 10 million events; see docs/performance.md
+	$(BENCH)/bin/python -m benchmarks.speed $(ARGS)
+
+# torch first, as above; recprofile and its plugins as they stand here, and what they are compared with in one process.
+$(BENCH)/installed: constraints.txt $(PROJECTS) benchmarks/peers/speed.txt
+	@PYTHON="$(PYTHON)" sh .ci/venv $(BENCH)
+	@echo 'installing recprofile and the libraries to compare with; the first time this takes some minutes'
+	@$(PIP_BENCH) torch
+	@$(PIP_BENCH) $(patsubst %pyproject.toml,--editable ./%,$(PROJECTS))
+	@$(PIP_BENCH) --requirement benchmarks/peers/speed.txt
+	@touch $@
+
 clean: ## remove .venv, caches and run folders
-	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site runs recipes/runs
+	rm -rf $(VENV) $(PEERS) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist site runs recipes/runs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
