@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recprofile.plugin import DataError, Dataset, Interactions, did_you_mean
 
@@ -25,6 +26,16 @@ class Column:
     def __str__(self) -> str:
         return f"{self.table}.{self.name}"
 
+    @classmethod
+    def of(cls, text: str) -> Column:
+        """The inverse of `str`."""
+        table, _, name = text.partition(".")
+        return next(cls(one, name) for one in TABLES if one == table)
+
+    def is_in(self, data: Dataset) -> bool:
+        """Whether the data have it; later events lack context columns and attributes."""
+        return self.name in _held(data)[self.table]
+
 
 def find_column(name: str, data: Dataset) -> Column:
     """The column that a name means: 'price', or 'items.price' where more than one table has it.
@@ -32,11 +43,7 @@ def find_column(name: str, data: Dataset) -> Column:
     The interactions have 'weight' and the context columns. Raises DataError RP502 for a name that no table has, or
     more than one.
     """
-    held = {
-        "items": data.items.columns,
-        "users": data.users.columns,
-        "interactions": ["weight", *data.train.context.columns],
-    }
+    held = _held(data)
     found = [Column(table, name) for table in TABLES if name in held[table]]
     if not found:
         found = [Column(t, name.removeprefix(f"{t}.")) for t in TABLES if name.removeprefix(f"{t}.") in held[t]]
@@ -52,6 +59,20 @@ def find_column(name: str, data: Dataset) -> Column:
     raise DataError.of("RP502", f"no column '{name}' in items, users or interactions", help=near)
 
 
+def check_new(column: Column, data: Dataset) -> None:
+    """Refuse to add a column where there is one of that name: DataError RP503."""
+    if column.is_in(data):
+        raise DataError.of("RP503", f"the {column.table} have a column '{column.name}' already, so none can be added")
+
+
+def _held(data: Dataset) -> dict[TableName, list[str]]:
+    return {
+        "items": data.items.columns,
+        "users": data.users.columns,
+        "interactions": ["weight", *data.train.context.columns],
+    }
+
+
 def training_values(column: Column, data: Dataset) -> pl.Series:
     """Values to learn statistics from: those of items or users with a training event, once each, or of train's events.
 
@@ -64,6 +85,11 @@ def training_values(column: Column, data: Dataset) -> pl.Series:
             return _plain(data.users.column(column.name).filter(pl.Series(~data.cold_users())))
         case "interactions":
             return _of_events(column.name, data.train)
+
+
+def training_numbers(column: Column, data: Dataset) -> NDArray[np.float64]:
+    """`training_values` that are known, as float64."""
+    return training_values(column, data).drop_nulls().cast(pl.Float64).to_numpy()
 
 
 def every_value(column: Column, data: Dataset) -> list[pl.Series]:
