@@ -285,3 +285,42 @@ def test_scale_makes_a_constant_column_zero_and_says_so():
 def test_scale_refuses_text():
     with pytest.raises(DataError, match="RP503 'war' in column 'genre' is no number"):
         run(Scale, prices(), columns={"genre": "standard"})
+
+
+def test_quantile_is_the_share_below_and_half_of_the_equal_ones():
+    # 1 1 2 5: ranks (0 + 2) / 2 / 4, (2 + 3) / 2 / 4, (3 + 4) / 2 / 4
+    data = dataset(
+        [("u", i, w) for i, w in zip("abcd", (1, 1, 2, 5), strict=True)],
+        test=[("v", i, w) for i, w in zip("abc", (0, 3.5, 9), strict=True)],
+    )
+    after = run(Scale, data, columns={"weight": "quantile"})
+    assert after.train.weight.tolist() == [0.25, 0.25, 0.625, 0.875]
+    assert after.train.weight.mean() == 0.5
+    assert after.test.weight.tolist() == [0, 0.75, 1]  # below all, half way from 2 to 5, above all
+
+
+def test_quantile_of_a_constant_column_is_zero_and_gaps_stay():
+    items = {"id": ["a", "b"], "price": [3, 3]}
+    after = run(Scale, dataset([("u", "a"), ("u", "b")], items=items), columns={"price": "quantile"})
+    assert after.items.frame["price"].to_list() == [0, 0]
+    gaps = dataset([("u", "a"), ("u", "b"), ("u", "c")], items={"id": list("abc"), "size": [None, 1.0, 2.0]})
+    assert run(Scale, gaps, columns={"size": "quantile"}).items.frame["size"].to_list() == [None, 0.25, 0.75]
+
+
+def test_quantile_of_many_values_is_within_a_thousandth_of_their_ranks():
+    values = np.exp(np.random.default_rng(0).normal(size=5000)).astype(np.float32)
+    data = dataset([("u", n, float(w)) for n, w in enumerate(values)])
+    after = run(Scale, data, columns={"weight": "quantile"}).train.weight
+    ranks = (np.argsort(np.argsort(values)) + 0.5) / 5000
+    assert np.abs(after - ranks).max() < 0.001
+
+
+def test_what_is_learnt_is_plain_values_and_is_applied_to_later_data_that_lack_columns():
+    made = Scale(Scale.params_type.model_validate({"columns": {"price": "standard", "weight": "quantile"}}))
+    learnt = made.learn(prices(), context())
+    assert learnt == {
+        "items.price": {"centre": 2.0, "spread": 1.0},
+        "interactions.weight": {"centre": 1.0, "spread": 0.0},
+    }
+    later = made.apply(learnt, dataset([("w", "z", 4)]), context())
+    assert later.train.weight.tolist() == [0]

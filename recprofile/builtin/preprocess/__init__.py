@@ -8,10 +8,11 @@ from recprofile.builtin.preprocess.bounds import Binarise, BinariseParams, Bound
 from recprofile.builtin.preprocess.derive import Derive, DeriveParams
 from recprofile.builtin.preprocess.events import Dedupe, DedupeParams, KCore, KCoreParams
 from recprofile.builtin.preprocess.propensity import Propensity, PropensityParams
+from recprofile.builtin.preprocess.scale import Scale, ScaleParams
 from recprofile.builtin.preprocess.select import Select, SelectParams
 from recprofile.builtin.preprocess.text import TextClean, TextCleanParams
 from recprofile.builtin.preprocess.times import Sessionise, SessioniseParams, TimeDecay, TimeDecayParams
-from recprofile.builtin.preprocess.values import Constant, Impute, ImputeParams, Scale, ScaleParams
+from recprofile.builtin.preprocess.values import Constant, Impute, ImputeParams
 
 __all__ = [
     "Binarise",

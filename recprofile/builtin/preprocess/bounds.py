@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recprofile.builtin.preprocess.columns import (
+    WEIGHT,
     Column,
     check_numeric,
     every_value,
@@ -130,7 +131,7 @@ class Clip(LearningPreprocessor[ClipParams]):
             def change(one: pl.Series, low: float | None = low, high: float | None = high) -> pl.Series:
                 return one.cast(pl.Float64).clip(low, high)
 
-            if below or above or column.name != "weight":
+            if below or above or column != WEIGHT:
                 data = with_values(column, data, change)
             if below or above:
                 told = [f"{n} values of {column} {way} {bound:.6g}" for n, way, bound in (

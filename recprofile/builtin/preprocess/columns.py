@@ -37,6 +37,9 @@ class Column:
         return self.name in _held(data)[self.table]
 
 
+WEIGHT = Column("interactions", "weight")
+
+
 def find_column(name: str, data: Dataset) -> Column:
     """The column that a name means: 'price', or 'items.price' where more than one table has it.
 
@@ -138,7 +141,7 @@ def check_numeric(column: Column, data: Dataset, *, purpose: str) -> None:
         if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)):
             message = f"'{purpose}' needs numbers, and column '{column}' is {values.dtype}"
             raise DataError.of("RP503", message)
-        if np.isinf(values.drop_nulls().cast(pl.Float64).to_numpy()).any():
+        if values.dtype.is_float() and values.is_infinite().any():
             raise DataError.of("RP503", f"column '{column}' holds an infinity")
 
 
