@@ -193,6 +193,14 @@ def test_an_unknown_column_is_refused_with_the_closest():
         assert "did you mean 'price'?" in caught.value.problems[0].help
 
 
+def test_a_name_like_no_column_is_told_what_the_weight_is_called():
+    with pytest.raises(DataError, match="RP502 no column 'amount'") as caught:
+        run(Impute, prices(), columns={"amount": "median"})
+    assert caught.value.problems[0].help[0] == (
+        "the events' weight is called 'weight', whatever its column in the file"
+    )
+
+
 def test_impute_refuses_a_column_without_any_training_value():
     with pytest.raises(
         DataError, match=r"RP505 column 'items.empty' has no value among the items of the training part"

@@ -58,8 +58,10 @@ def find_column(name: str, data: Dataset) -> Column:
         raise DataError.of("RP502", message, help=(f"write {choices}",))
     known = [c for columns in held.values() for c in columns]
     qualified = [f"{table}.{c}" for table in TABLES for c in held[table]]
-    near = did_you_mean(name, qualified if "." in name else known, label="columns")
-    raise DataError.of("RP502", f"no column '{name}' in items, users or interactions", help=near)
+    helps = did_you_mean(name, qualified if "." in name else known, label="columns")
+    if not helps[0].startswith("did you mean"):
+        helps = ("the events' weight is called 'weight', whatever its column in the file", *helps)
+    raise DataError.of("RP502", f"no column '{name}' in items, users or interactions", help=helps)
 
 
 def check_new(column: Column, data: Dataset) -> None:
