@@ -221,7 +221,7 @@ class LearningPreprocessor(Preprocessor[P], ABC):
 
     @abstractmethod
     def learn(self, data: Dataset, ctx: Context) -> Mapping[str, Any]:
-        """What it learnt from `data.train` and from the attributes of users and items there, as plain values of JSON."""
+        """What it learns from `data.train` and from attributes of its users and items, as plain values of JSON."""
 
     @abstractmethod
     def apply(self, learnt: Mapping[str, Any], data: Dataset, ctx: Context) -> Dataset:

@@ -20,8 +20,11 @@ class TestImpute(PreprocessorTests):
     any_number = ["Constant.constant"]  # what is filled in
     examples = [
         {"columns": {"year": "median", "price": "mean", "users.gender": "most-frequent", "title": "constant"}},
-        {"columns": {"age": {"constant": 18}, "weight": "mean"}, "missing_indicator": True},
+        {"columns": {"age": {"constant": 18}, "weight": "mean", "hour": "median"}, "missing_indicator": True},
     ]
+
+    def data(self):
+        return hours(toy())
 
 
 class TestKCore(PreprocessorTests):
@@ -31,7 +34,23 @@ class TestKCore(PreprocessorTests):
 
 class TestScale(PreprocessorTests):
     component = Scale
-    examples = [{"columns": {"price": "standard", "age": "robust", "weight": "min-max"}}]
+    examples = [
+        {"columns": {"price": "standard", "age": "robust", "weight": "min-max"}},
+        {"columns": {"weight": "quantile", "year": "quantile", "hour": "standard"}},
+    ]
+
+    def data(self):
+        return hours(toy())
+
+
+def hours(data: Dataset) -> Dataset:
+    """The data with a context column, of which every third value is missing."""
+
+    def of(events):
+        values = [None if n % 3 == 0 else n % 24 for n in range(len(events))]
+        return _with_context(events, hour=pl.Series(values, dtype=pl.Int64))
+
+    return data.revise(train=of(data.train), valid=of(data.valid), test=of(data.test))
 
 
 def run(component, data, warned=None, **params) -> Dataset:
