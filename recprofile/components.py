@@ -211,6 +211,32 @@ class Preprocessor(Component[P], ABC):
         """The revised Dataset; the given one is left as it is."""
 
 
+class LearningPreprocessor(Preprocessor[P], ABC):
+    """A Preprocessor in two halves: what it learns from the training part, and what it does with that.
+
+    The halves are apart so that what was learnt stands in the run folder, and so that an update of published profiles
+    does the same to later events and to new items, with the statistics of the run. For what learns nothing and only
+    should be done to them too, `learn` gives an empty mapping.
+    """
+
+    @abstractmethod
+    def learn(self, data: Dataset, ctx: Context) -> Mapping[str, Any]:
+        """What it learns from `data.train` and from attributes of its users and items, as plain values of JSON."""
+
+    @abstractmethod
+    def apply(self, learnt: Mapping[str, Any], data: Dataset, ctx: Context) -> Dataset:
+        """The revised Dataset; the given one is left as it is.
+
+        `data` are those that it learnt from, or later ones: the whole history of some users in `train`, whose tables
+        have no columns and whose events have no context; or new items with their attributes and no event. A column
+        that is not there is left out. What it does must not hang on which of them it is given.
+        """
+
+    def preprocess(self, data: Dataset, ctx: Context) -> Dataset:
+        """Both halves."""
+        return self.apply(self.learn(data, ctx), data, ctx)
+
+
 class Encoder(Component[P], ABC):
     """Turns attributes or behaviour into vectors of items, of users, or of both in one space."""
 

@@ -137,7 +137,7 @@ def _demand_problems(
             if getattr(stage.component, f"needs_{name}") and not getattr(block, name)
         }
         problems += column_problems(stage, source, {n: None if n in needs_told else t for n, t in tables.items()})
-        problems += _any_problems(stage, source, tables, found.context)
+        problems += _any_problems(stage, source, tables, found.context, weight=block.interactions.weight)
         problems += time_problems(stage) if found.has_time is False else []
     evaluate = source.plain().get("evaluate")
     groups = evaluate.get("groups") if isinstance(evaluate, dict) else None
@@ -154,7 +154,12 @@ def _with(table: Table | None, added: Iterable[str]) -> Table | None:
 
 
 def _any_problems(
-    stage: PlannedStage, source: Source, tables: dict[str, Table | None], context: Sequence[str] | None
+    stage: PlannedStage,
+    source: Source,
+    tables: dict[str, Table | None],
+    context: Sequence[str] | None,
+    *,
+    weight: str | None,
 ) -> list[Problem]:
     """RP502 for columns that a preprocess stage names and no table has."""
     items, users = tables["items"], tables["users"]
@@ -167,6 +172,8 @@ def _any_problems(
     for table, name, at in named_columns(stage, source):
         if table == "any" and name not in known | qualified:
             helps = did_you_mean(name, qualified if "." in name else known, label="columns")
+            if name.removeprefix("interactions.") == weight:
+                helps = (f"{quoted(weight)} is the events' weight, which stages call 'weight'",)
             message = f"no column {quoted(name)} in items, users or interactions"
             problems.append(Problem("RP502", message, at, helps))
     return problems

@@ -219,11 +219,18 @@ def test_a_missing_weight_is_let_through_only_when_a_stage_fills_it(load):
     for block, log, fills in (
         (PLAIN, text, {"weight"}),
         (named, text.replace("weight", "rating"), {"weight"}),
-        (named, text.replace("weight", "rating"), {"rating"}),
     ):
         data = load(block + '  positive: ">= 4"\n', log_csv=log, more={"fills": frozenset(fills)})
         assert np.isnan(data.train.weight).tolist() == [False, True] + [False] * 6
         assert not data.train.positive[1]
+
+
+def test_stages_call_the_weight_by_that_name_whatever_its_column(refusal):
+    log = LOG.replace("1,2,3,20", "1,2,,20").replace("weight", "rating")
+    named = "  interactions: {path: log.csv, weight: rating}\n"
+    told = refusal(named, log_csv=log, more={"fills": frozenset({"rating"})})
+    assert "no weight in column 'rating'" in told
+    assert "columns: {weight: median}" in told
 
 
 def test_empty_rows_are_left_out_and_counted_and_later_rows_keep_their_number(load, refusal):

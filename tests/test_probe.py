@@ -190,6 +190,14 @@ def test_weights_with_gaps_are_right_where_a_stage_fills_them(check):
     assert check(("{year: median}", "{year: median, weight: median}"))[0] == 0
 
 
+def test_a_stage_that_names_the_weights_column_in_the_file_is_told_what_it_is_called(check):
+    Path("ratings.csv").write_text(RATINGS.replace("weight", "amount"), encoding="utf-8")
+    status, _, err = check(("weight: weight", "weight: amount"), ("{year: median}", "{year: median, amount: mean}"))
+    assert status == 3
+    assert "RP502 no column 'amount' in items, users or interactions" in err
+    assert "= 'amount' is the events' weight, which stages call 'weight'" in err
+
+
 def test_an_id_that_stands_twice_is_seen(check):
     Path("items.csv").write_text(ITEMS + "3,again,g,2000\n", encoding="utf-8")
     status, _, err = check()

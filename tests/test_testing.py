@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import ModuleType
 from typing import Literal
 
@@ -11,10 +12,23 @@ import pytest
 
 from recprofile.artifacts import Embeddings, Encoded, Profiles
 from recprofile.errors import DataError, RunError
-from recprofile.plugin import Context, Encoder, Field, ItemColumns, Params, Ranker, Recommender, Reranker, Updater
+from recprofile.plugin import (
+    Context,
+    Encoder,
+    Field,
+    ItemColumns,
+    LearningPreprocessor,
+    Params,
+    Preprocessor,
+    Ranker,
+    Recommender,
+    Reranker,
+    Updater,
+)
 from recprofile.testing import (
     EncoderTests,
     Given,
+    PreprocessorTests,
     ProfileRanker,
     RecipeBox,
     RecommenderTests,
@@ -201,6 +215,102 @@ def test_a_component_that_breaks_a_rule_does_not_pass(component, test, tmp_path)
     with pytest.raises(Exception):  # noqa: B017, PT011 - an AssertionError, or what the component itself raised
         run_test(encoder_kit(component), test, tmp_path)
     run_test(encoder_kit(Plain), test, tmp_path / "plain") if "fresh" not in test else None
+
+
+class Centred(Preprocessor[Params]):
+    """Takes the mean out of weights: that of training events."""
+
+    name = "centred"
+
+    def weights(self, data):
+        return data.train.weight
+
+    def preprocess(self, data, ctx):
+        weight = data.train.weight - np.float32(np.nan_to_num(self.weights(data).mean()) if len(data.train) else 0)
+        return data.revise(train=replace(data.train, weight=weight))
+
+
+class Overheard(Centred):
+    """The mean is that of test events too."""
+
+    def weights(self, data):
+        return np.concatenate([data.train.weight, data.test.weight])
+
+
+class Foretold(Centred):
+    """The mean is that of validation events alone."""
+
+    def weights(self, data):
+        return data.valid.weight if len(data.valid) else data.train.weight
+
+
+class Surrounded(Preprocessor[Params]):
+    """Takes the mean out of a column: that of all items, those without a training event included."""
+
+    name = "surrounded"
+
+    def preprocess(self, data, ctx):
+        if "price" not in data.items.columns:
+            return data
+        price = data.items.column("price")
+        return data.revise(items=data.items.with_columns(price - price.mean()))
+
+
+class Remembering(LearningPreprocessor[Params]):
+    """Learns the time of the last event of all, and does nothing with it."""
+
+    name = "remembering"
+
+    def learn(self, data, ctx):
+        return {"last": max((int(part.time.max()) for part in (data.train, data.test) if len(part)), default=None)}
+
+    def apply(self, learnt, data, ctx):
+        return data
+
+
+class Numb(LearningPreprocessor[Params]):
+    """Learns an array, which no JSON holds."""
+
+    name = "numb"
+
+    def learn(self, data, ctx):
+        return {"mean": data.train.weight[:1]}
+
+    def apply(self, learnt, data, ctx):
+        return data
+
+
+class Homebound(LearningPreprocessor[Params]):
+    """Does to events what hangs on attributes that later ones do not have."""
+
+    name = "homebound"
+
+    def learn(self, data, ctx):
+        return {}
+
+    def apply(self, learnt, data, ctx):
+        factor = np.float32(1 + len(data.items.columns))
+        return data.revise(train=replace(data.train, weight=data.train.weight * factor))
+
+
+@pytest.mark.parametrize(
+    ("component", "test"),
+    [
+        (Overheard, "test_it_learns_from_the_training_part_alone"),
+        (Foretold, "test_it_learns_from_the_training_part_alone"),
+        (Surrounded, "test_it_learns_from_the_training_part_alone"),
+        (Remembering, "test_it_learns_from_the_training_part_alone"),
+        (Numb, "test_what_it_learnt_is_plain_and_is_taken_again_from_a_file"),
+        (Homebound, "test_what_it_learnt_is_applied_to_later_events_and_to_new_items"),
+    ],
+)
+def test_a_preprocessor_that_leaks_or_cannot_be_done_again_does_not_pass(component, test):
+    def kit(one):
+        return type("Tests", (PreprocessorTests,), {"component": one})()
+
+    with pytest.raises((AssertionError, TypeError)):
+        getattr(kit(component), test)()
+    getattr(kit(Centred), test)()
 
 
 class Moody(Recommender[Params]):

@@ -155,7 +155,8 @@ class Table:
 
     def with_columns(self, *columns: pl.Series) -> Table:
         """A table with columns added or replaced by name."""
-        return Table(self.ids, self.frame.with_columns(*columns), self.origin, self.rows)
+        frame = self.frame.with_columns(*columns) if self.frame.width else pl.DataFrame(list(columns))
+        return Table(self.ids, frame, self.origin, self.rows)
 
     def where(self, code: int) -> str:
         """Where a row came from, for a message: file and row, or the id."""

@@ -12,7 +12,20 @@ from recprofile.builtin.check import OffPolicy, Uplift
 from recprofile.builtin.encode import Als, Category, File, Numbers, TfIdf
 from recprofile.builtin.explain import Evidence
 from recprofile.builtin.fuse import Align, Attention, Cca, Concat, Gated, MeanHistory, Product, Weighted
-from recprofile.builtin.preprocess import Dedupe, Impute, KCore, Propensity, Scale
+from recprofile.builtin.preprocess import (
+    Binarise,
+    Clip,
+    Dedupe,
+    Derive,
+    Impute,
+    KCore,
+    Propensity,
+    Scale,
+    Select,
+    Sessionise,
+    TextClean,
+    TimeDecay,
+)
 from recprofile.builtin.recommend import (
     Bandit,
     Blend,
@@ -43,7 +56,7 @@ from recprofile.plugin import Check, Encoder, Explainer, Fuser, Preprocessor, Re
 
 @hookimpl
 def recprofile_preprocessors() -> Sequence[type[Preprocessor[Any]]]:
-    return [Dedupe, Impute, KCore, Propensity, Scale]
+    return [Binarise, Clip, Dedupe, Derive, Impute, KCore, Propensity, Scale, Select, Sessionise, TextClean, TimeDecay]
 
 
 @hookimpl

@@ -83,7 +83,7 @@ def read_events(
 
     Raises DataError RP501 for a broken file and RP503 for values that cannot be used, all columns at once.
     """
-    may_miss = bool(fills & {"weight", names.weight})
+    may_miss = "weight" in fills
     if file.kind == "parquet":
         frame = _parquet(file, names)
     else:
@@ -109,7 +109,7 @@ def sample_problems(file: DataFile, names: Names, span: Where, *, fills: frozens
     frame, rows = file.sample.select(names.read()), None
     if file.kind == "csv":
         frame, rows = _without_empty(file, frame, lambda _: None)
-    return _checked(file, names, frame, span, may_miss=bool(fills & {"weight", names.weight}), rows=rows)[1]
+    return _checked(file, names, frame, span, may_miss="weight" in fills, rows=rows)[1]
 
 
 def _parquet(file: DataFile, names: Names) -> pl.DataFrame:

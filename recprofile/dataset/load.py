@@ -209,7 +209,7 @@ def _check_positive(rule: PositiveRule, train: Interactions, found: _Read, fills
     """RP505 when no training event is positive; not while weights are missing that a stage will fill."""
     names = found.events["interactions"].names
     gaps = np.isnan(train.weight)
-    if train.positive.any() or (gaps.any() and fills & {"weight", names.weight}):
+    if train.positive.any() or (gaps.any() and "weight" in fills):
         return
     file = found.files["interactions"]
     if names.weight is None:

@@ -10,6 +10,7 @@ import polars as pl
 
 from recprofile.artifacts import (
     Block,
+    BoolArray,
     Dataset,
     FloatArray,
     IdMap,
@@ -151,6 +152,61 @@ def without_values(data: Dataset, *, every: int = 1) -> Dataset:
         return table.with_columns(*table.frame.select(pl.when(row % every != 0).then(pl.all())))
 
     return data.revise(users=blank(data.users), items=blank(data.items))
+
+
+def disturbed(data: Dataset) -> Dataset:
+    """The same training part, and all that nothing may be learnt from changed.
+
+    Weights, times, context and what is positive of the validation and test events, as they stand in `valid` and
+    `test`; and the attributes of users and items without a training event.
+    """
+
+    def later(events: Interactions) -> Interactions:
+        time = None if events.time is None else events.time + 1_000_000
+        context = events.context.select(_others(one) for one in events.context)
+        return Interactions(events.user, events.item, 3 * events.weight + 1, time, ~events.positive, context)
+
+    def attributes(table: Table, cold: BoolArray) -> Table:
+        if not table.frame.width:
+            return table
+        where = pl.Series(cold)
+        mixed = [_others(one).zip_with(where, one) for one in table.frame]
+        return table.with_columns(*mixed)
+
+    return data.revise(
+        users=attributes(data.users, data.cold_users()),
+        items=attributes(data.items, data.cold_items()),
+        valid=later(data.valid),
+        test=later(data.test),
+    )
+
+
+def _others(values: pl.Series) -> pl.Series:
+    """Other values of the same type; a propensity stays one, and what is missing no longer is."""
+    if values.dtype == pl.Boolean:
+        return ~values.fill_null(value=False)
+    if values.dtype.is_float():
+        return (values / 3).fill_null(1e3)
+    if values.dtype.is_integer():
+        return (values.fill_null(0) * 3 + 1).cast(values.dtype)
+    return (values + " otherwise").fill_null("otherwise") if values.dtype == pl.String else values.reverse()
+
+
+def training_part(data: Dataset) -> Pack:
+    """What stages learn from: training events by outside ids, and the attributes of their users and items."""
+    train = data.train
+    columns: dict[str, Any] = {
+        "user": data.users.ids.outside(train.user),
+        "item": data.items.ids.outside(train.item),
+        "weight": train.weight,
+        "positive": train.positive,
+    }
+    if train.time is not None:
+        columns["time"] = train.time
+    tables = {"events": pl.DataFrame(columns), "context": train.context}
+    for name, table, cold in (("users", data.users, data.cold_users()), ("items", data.items, data.cold_items())):
+        tables[name] = table.with_columns(table.ids.ids.alias("\0id")).frame.filter(pl.Series(~cold))
+    return Pack(tables=tables)
 
 
 def same_pack(a: Pack, b: Pack) -> bool:

@@ -20,8 +20,11 @@ class TestImpute(PreprocessorTests):
     any_number = ["Constant.constant"]  # what is filled in
     examples = [
         {"columns": {"year": "median", "price": "mean", "users.gender": "most-frequent", "title": "constant"}},
-        {"columns": {"age": {"constant": 18}, "weight": "mean"}, "missing_indicator": True},
+        {"columns": {"age": {"constant": 18}, "weight": "mean", "hour": "median"}, "missing_indicator": True},
     ]
+
+    def data(self):
+        return hours(toy())
 
 
 class TestKCore(PreprocessorTests):
@@ -31,7 +34,23 @@ class TestKCore(PreprocessorTests):
 
 class TestScale(PreprocessorTests):
     component = Scale
-    examples = [{"columns": {"price": "standard", "age": "robust", "weight": "min-max"}}]
+    examples = [
+        {"columns": {"price": "standard", "age": "robust", "weight": "min-max"}},
+        {"columns": {"weight": "quantile", "year": "quantile", "hour": "standard"}},
+    ]
+
+    def data(self):
+        return hours(toy())
+
+
+def hours(data: Dataset) -> Dataset:
+    """The data with a context column, of which every third value is missing."""
+
+    def of(events):
+        values = [None if n % 3 == 0 else n % 24 for n in range(len(events))]
+        return _with_context(events, hour=pl.Series(values, dtype=pl.Int64))
+
+    return data.revise(train=of(data.train), valid=of(data.valid), test=of(data.test))
 
 
 def run(component, data, warned=None, **params) -> Dataset:
@@ -193,6 +212,14 @@ def test_an_unknown_column_is_refused_with_the_closest():
         assert "did you mean 'price'?" in caught.value.problems[0].help
 
 
+def test_a_name_like_no_column_is_told_what_the_weight_is_called():
+    with pytest.raises(DataError, match="RP502 no column 'amount'") as caught:
+        run(Impute, prices(), columns={"amount": "median"})
+    assert caught.value.problems[0].help[0] == (
+        "the events' weight is called 'weight', whatever its column in the file"
+    )
+
+
 def test_impute_refuses_a_column_without_any_training_value():
     with pytest.raises(
         DataError, match=r"RP505 column 'items.empty' has no value among the items of the training part"
@@ -285,3 +312,42 @@ def test_scale_makes_a_constant_column_zero_and_says_so():
 def test_scale_refuses_text():
     with pytest.raises(DataError, match="RP503 'war' in column 'genre' is no number"):
         run(Scale, prices(), columns={"genre": "standard"})
+
+
+def test_quantile_is_the_share_below_and_half_of_the_equal_ones():
+    # 1 1 2 5: ranks (0 + 2) / 2 / 4, (2 + 3) / 2 / 4, (3 + 4) / 2 / 4
+    data = dataset(
+        [("u", i, w) for i, w in zip("abcd", (1, 1, 2, 5), strict=True)],
+        test=[("v", i, w) for i, w in zip("abc", (0, 3.5, 9), strict=True)],
+    )
+    after = run(Scale, data, columns={"weight": "quantile"})
+    assert after.train.weight.tolist() == [0.25, 0.25, 0.625, 0.875]
+    assert after.train.weight.mean() == 0.5
+    assert after.test.weight.tolist() == [0, 0.75, 1]  # below all, half way from 2 to 5, above all
+
+
+def test_quantile_of_a_constant_column_is_zero_and_gaps_stay():
+    items = {"id": ["a", "b"], "price": [3, 3]}
+    after = run(Scale, dataset([("u", "a"), ("u", "b")], items=items), columns={"price": "quantile"})
+    assert after.items.frame["price"].to_list() == [0, 0]
+    gaps = dataset([("u", "a"), ("u", "b"), ("u", "c")], items={"id": list("abc"), "size": [None, 1.0, 2.0]})
+    assert run(Scale, gaps, columns={"size": "quantile"}).items.frame["size"].to_list() == [None, 0.25, 0.75]
+
+
+def test_quantile_of_many_values_is_within_a_thousandth_of_their_ranks():
+    values = np.exp(np.random.default_rng(0).normal(size=5000)).astype(np.float32)
+    data = dataset([("u", n, float(w)) for n, w in enumerate(values)])
+    after = run(Scale, data, columns={"weight": "quantile"}).train.weight
+    ranks = (np.argsort(np.argsort(values)) + 0.5) / 5000
+    assert np.abs(after - ranks).max() < 0.001
+
+
+def test_what_is_learnt_is_plain_values_and_is_applied_to_later_data_that_lack_columns():
+    made = Scale(Scale.params_type.model_validate({"columns": {"price": "standard", "weight": "quantile"}}))
+    learnt = made.learn(prices(), context())
+    assert learnt == {
+        "items.price": {"centre": 2.0, "spread": 1.0},
+        "interactions.weight": {"centre": 1.0, "spread": 0.0},
+    }
+    later = made.apply(learnt, dataset([("w", "z", 4)]), context())
+    assert later.train.weight.tolist() == [0]

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recprofile.plugin import DataError, Dataset, Interactions, did_you_mean
 
@@ -25,6 +26,19 @@ class Column:
     def __str__(self) -> str:
         return f"{self.table}.{self.name}"
 
+    @classmethod
+    def of(cls, text: str) -> Column:
+        """The inverse of `str`."""
+        table, _, name = text.partition(".")
+        return next(cls(one, name) for one in TABLES if one == table)
+
+    def is_in(self, data: Dataset) -> bool:
+        """Whether the data have it; later events lack context columns and attributes."""
+        return self.name in _held(data)[self.table]
+
+
+WEIGHT = Column("interactions", "weight")
+
 
 def find_column(name: str, data: Dataset) -> Column:
     """The column that a name means: 'price', or 'items.price' where more than one table has it.
@@ -32,11 +46,7 @@ def find_column(name: str, data: Dataset) -> Column:
     The interactions have 'weight' and the context columns. Raises DataError RP502 for a name that no table has, or
     more than one.
     """
-    held = {
-        "items": data.items.columns,
-        "users": data.users.columns,
-        "interactions": ["weight", *data.train.context.columns],
-    }
+    held = _held(data)
     found = [Column(table, name) for table in TABLES if name in held[table]]
     if not found:
         found = [Column(t, name.removeprefix(f"{t}.")) for t in TABLES if name.removeprefix(f"{t}.") in held[t]]
@@ -48,8 +58,24 @@ def find_column(name: str, data: Dataset) -> Column:
         raise DataError.of("RP502", message, help=(f"write {choices}",))
     known = [c for columns in held.values() for c in columns]
     qualified = [f"{table}.{c}" for table in TABLES for c in held[table]]
-    near = did_you_mean(name, qualified if "." in name else known, label="columns")
-    raise DataError.of("RP502", f"no column '{name}' in items, users or interactions", help=near)
+    helps = did_you_mean(name, qualified if "." in name else known, label="columns")
+    if not helps[0].startswith("did you mean"):
+        helps = ("the events' weight is called 'weight', whatever its column in the file", *helps)
+    raise DataError.of("RP502", f"no column '{name}' in items, users or interactions", help=helps)
+
+
+def check_new(column: Column, data: Dataset) -> None:
+    """Refuse to add a column where there is one of that name: DataError RP503."""
+    if column.is_in(data):
+        raise DataError.of("RP503", f"the {column.table} have a column '{column.name}' already, so none can be added")
+
+
+def _held(data: Dataset) -> dict[TableName, list[str]]:
+    return {
+        "items": data.items.columns,
+        "users": data.users.columns,
+        "interactions": ["weight", *data.train.context.columns],
+    }
 
 
 def training_values(column: Column, data: Dataset) -> pl.Series:
@@ -64,6 +90,11 @@ def training_values(column: Column, data: Dataset) -> pl.Series:
             return _plain(data.users.column(column.name).filter(pl.Series(~data.cold_users())))
         case "interactions":
             return _of_events(column.name, data.train)
+
+
+def training_numbers(column: Column, data: Dataset) -> NDArray[np.float64]:
+    """`training_values` that are known, as float64."""
+    return training_values(column, data).drop_nulls().cast(pl.Float64).to_numpy()
 
 
 def every_value(column: Column, data: Dataset) -> list[pl.Series]:
@@ -112,7 +143,7 @@ def check_numeric(column: Column, data: Dataset, *, purpose: str) -> None:
         if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null)):
             message = f"'{purpose}' needs numbers, and column '{column}' is {values.dtype}"
             raise DataError.of("RP503", message)
-        if np.isinf(values.drop_nulls().cast(pl.Float64).to_numpy()).any():
+        if values.dtype.is_float() and values.is_infinite().any():
             raise DataError.of("RP503", f"column '{column}' holds an infinity")
 
 

@@ -1,27 +1,38 @@
-"""What values columns hold: `impute` (fill what is missing) and `scale` (bring numbers to one size)."""
+"""`impute`: what is missing in columns is filled."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
 
 from recprofile.builtin.preprocess.columns import (
+    WEIGHT,
     Column,
+    check_new,
     check_numeric,
     every_value,
     find_column,
     training_values,
     with_values,
 )
-from recprofile.plugin import ColumnsOf, Context, DataError, Dataset, Field, Interactions, Params, Preprocessor
+from recprofile.plugin import (
+    ColumnsOf,
+    Context,
+    DataError,
+    Dataset,
+    Field,
+    Interactions,
+    LearningPreprocessor,
+    Params,
+)
 
 Value = int | float | bool | str
 Fill = Literal["mean", "median", "most-frequent", "constant"]
-Scaling = Literal["standard", "min-max", "robust"]
 
 
 class Constant(Params):
@@ -39,7 +50,7 @@ class ImputeParams(Params):
     )
 
 
-class Impute(Preprocessor[ImputeParams]):
+class Impute(LearningPreprocessor[ImputeParams]):
     """Fills missing values of items, users and interactions.
 
     Statistics come from the training part: for a column of items or users from those with a training event, each
@@ -60,28 +71,43 @@ class Impute(Preprocessor[ImputeParams]):
         names = {name.rpartition(".")[2] for name in self.params.columns} | set(self.params.columns)
         return frozenset(f"{name}_missing" for name in names) if self.params.missing_indicator else frozenset()
 
-    def preprocess(self, data: Dataset, ctx: Context) -> Dataset:
-        """The data with the columns filled, and a note per column that says with what.
+    def learn(self, data: Dataset, ctx: Context) -> Mapping[str, Any]:
+        """What to fill with, by column: {value, how}.
 
-        Raises DataError RP502 for a column that is not there, RP503 for a way of filling that does not fit its type,
-        RP505 when nothing is known to take a statistic of.
+        Raises DataError RP502 for a column that is not there, RP503 for a way of filling that does not fit its type or
+        an indicator that there is already, RP505 when nothing is known to take a statistic of.
         """
-        given = data
+        learnt: dict[str, Any] = {}
         for name, how in self.params.columns.items():
-            column = find_column(name, given)
-            gaps = sum(values.null_count() for values in every_value(column, given))
-            value = _filling(column, how, given)
+            column = find_column(name, data)
             if self.params.missing_indicator:
-                data = _with_indicator(column, data)
-            before = data
-            data = with_values(column, data, partial(_filled, value=value))
-            if column == Column("interactions", "weight"):
-                data = _positives_follow(before, data)
+                check_new(_indicator(column), data)
+            told = how if isinstance(how, str) else "constant"
+            learnt[str(column)] = {"value": _filling(column, how, data), "how": told}
+        return learnt
+
+    def apply(self, learnt: Mapping[str, Any], data: Dataset, ctx: Context) -> Dataset:
+        """The data with the columns filled, and a note per column that says with what."""
+        for text, found in learnt.items():
+            column, value = Column.of(text), found["value"]
+            if not column.is_in(data):
+                continue
+            gaps = sum(values.null_count() for values in every_value(column, data))
+            if self.params.missing_indicator:
+                data = with_values(column, data, pl.Series.is_null, name=_indicator(column).name)
+            if gaps or column != WEIGHT:
+                before = data
+                data = with_values(column, data, partial(_filled, value=value))
+                if column == WEIGHT:
+                    data = _positives_follow(before, data)
             if gaps:
-                says = how if isinstance(how, str) else "constant"
                 shown = f"{value:.6g}" if isinstance(value, float) else f"'{value}'"
-                data = data.note(f"impute: {gaps} missing values of {column} filled with {shown} ({says})")
+                data = data.note(f"impute: {gaps} missing values of {column} filled with {shown} ({found['how']})")
         return data
+
+
+def _indicator(column: Column) -> Column:
+    return Column(column.table, f"{column.name}_missing")
 
 
 def _filling(column: Column, how: Fill | Constant, data: Dataset) -> Value:
@@ -136,18 +162,6 @@ def _filled(values: pl.Series, value: Value) -> pl.Series:
     return values.fill_null(pl.lit(value)) if values.null_count() else values
 
 
-def _with_indicator(column: Column, data: Dataset) -> Dataset:
-    name = f"{column.name}_missing"
-    taken = {
-        "items": data.items.columns,
-        "users": data.users.columns,
-        "interactions": data.train.context.columns,
-    }
-    if name in taken[column.table]:
-        raise DataError.of("RP503", f"the {column.table} have a column '{name}' already, so none can be added")
-    return with_values(column, data, lambda values: values.is_null(), name=name)
-
-
 def _positives_follow(before: Dataset, after: Dataset) -> Dataset:
     """The data after weights were filled, with `positive` set where a weight was missing."""
 
@@ -163,59 +177,3 @@ def _positives_follow(before: Dataset, after: Dataset) -> Dataset:
         valid=follow(before.valid, after.valid),
         test=follow(before.test, after.test),
     )
-
-
-class ScaleParams(Params):
-    columns: Annotated[dict[str, Scaling], ColumnsOf("any")] = Field(
-        min_length=1,
-        description="Numeric column → standard (mean 0, deviation 1), min-max (0 to 1) or robust (median 0, quartiles "
-        "1 apart). 'weight' is that of the interactions; write 'items.price' where two tables have a column.",
-    )
-
-
-class Scale(Preprocessor[ScaleParams]):
-    """Brings numeric columns of items, users or interactions to one size.
-
-    Statistics come from the training part, as in `impute`, so values elsewhere may lie outside the range. Missing
-    values stay missing. A column without spread in the training part becomes 0. The deviation is that of the
-    population (divided by n). Which events are positive does not change.
-    """
-
-    name = "scale"
-
-    def preprocess(self, data: Dataset, ctx: Context) -> Dataset:
-        """The data with the columns scaled.
-
-        Raises DataError RP502 for a column that is not there and RP503 for one that is not made of finite numbers.
-        """
-        for name, how in self.params.columns.items():
-            column = find_column(name, data)
-            check_numeric(column, data, purpose=how)
-            known = training_values(column, data).drop_nulls().cast(pl.Float64).to_numpy()
-            if len(known) == 0:
-                ctx.warn(f"scale: column '{column}' has no value in the training part and stays as it is")
-                continue
-            centre, spread = _centre_and_spread(known, how)
-            if spread == 0:
-                ctx.warn(f"scale: column '{column}' has no spread in the training part, so every value becomes 0")
-
-            def change(values: pl.Series, centre: float = centre, spread: float = spread) -> pl.Series:
-                numbers = values.cast(pl.Float64)
-                return (numbers - centre) / spread if spread else numbers * 0
-
-            data = with_values(column, data, change)
-        return data
-
-
-def _centre_and_spread(known: np.ndarray[tuple[int], np.dtype[np.float64]], how: Scaling) -> tuple[float, float]:
-    """What is subtracted and what is divided by; the spread is 0 when it is nothing but rounding."""
-    match how:
-        case "standard":
-            centre, spread = known.mean(), known.std()
-        case "min-max":
-            centre, spread = known.min(), known.max() - known.min()
-        case "robust":
-            low, centre, high = np.quantile(known, [0.25, 0.5, 0.75])
-            spread = high - low
-    negligible = spread <= 1e-12 * np.abs(known).max()
-    return float(centre), 0.0 if negligible else float(spread)
