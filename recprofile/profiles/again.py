@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recprofile.artifacts import Dataset, IdMap, Interactions, Table
 from recprofile.components import Context, LearningPreprocessor, Preprocessor
@@ -97,7 +98,7 @@ def of_facts(said: Iterable[Mapping[str, Any]], registry: Registry, *, learning:
     return tuple(found)
 
 
-def events_again(stages: Sequence[Again], data: Dataset) -> tuple[Interactions, np.ndarray[tuple[int], Any]]:
+def events_again(stages: Sequence[Again], data: Dataset) -> tuple[Interactions, NDArray[np.int64]]:
     """The training events of bare data after the stages, and which row each of them was.
 
     Raises ArtifactError where a stage makes events anew, so that nobody can tell which they were.
