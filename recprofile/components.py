@@ -197,6 +197,8 @@ class Preprocessor(Component[P], ABC):
     verb = "preprocess"
     per_user: bool = False
     """Whether it does to a user's events what does not hang on other users, so that an update does it, too."""
+    only_drops: bool = False
+    """Whether all it does is drop users and items whole, so that what stays is as it was."""
 
     def fills(self) -> frozenset[str]:
         """Columns whose missing values this stage fills, so that the loader lets them through."""

@@ -11,6 +11,7 @@ hits.parquet             ranker, after, user, item, rank: what of it was listed,
 profiles/                the stored profiles
 model/                   the final ranker
 checks.json              verdicts with their numbers
+preprocess.json          what preprocess stages learnt of the training part, where any did
 explanations.parquet     signed evidence and a sentence for each pair
 report.json, report.html
 """

@@ -173,14 +173,14 @@ def test_interests_are_shares_of_the_items_of_which_something_is_known(said):
     assert card["activity"]["waiting"] == 1
 
 
-def test_an_update_says_that_weights_are_not_scaled(said):
+def test_an_update_says_which_stage_is_not_done_to_later_weights(said):
     Path("shop.yaml").write_text(
-        RECIPE.replace("stages:\n", "stages:\n  - preprocess: scale\n    with: {columns: {weight: standard}}\n")
+        RECIPE.replace("stages:\n", "stages:\n  - preprocess: propensity\n    with: {weights: multiply}\n")
     )
     recprofile.run("shop.yaml")
     write_events(("ada", "i03", 5, LATER))
     _, err = said("update", "shop.yaml", "--events", "new.jsonl")
-    assert err == "warning scale: is not done to later events, which weigh what their file says\n"
+    assert err == "warning propensity: is not done to later events, which weigh what their file says\n"
     assert said("update", "shop.yaml", "--events", "new.jsonl")[1] == ""  # there was nothing to weigh
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -106,7 +106,8 @@ class Dataset:
     `train` is all that may be learnt from. `valid` is what the split's own rule holds out of the training data for
     tuning, and `held` (bool, one per train event) marks the train events that belong to it: a component that tunes
     itself works on `for_tuning()`, whose `train` lacks them and whose `test` is `valid`. `test` is for evaluation
-    only. `notes` are counts that the report must show (dropped rows, unknown ids).
+    only. `notes` are counts that the report must show (dropped rows, unknown ids); `learnt` is what preprocess stages
+    learnt, by their ids, as plain values.
     """
 
     users: Table
@@ -117,6 +118,7 @@ class Dataset:
     held: BoolArray
     positive: PositiveRule | None = None
     notes: tuple[str, ...] = ()
+    learnt: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     _memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -249,7 +251,9 @@ class Dataset:
             train=self.train.pack(),
             valid=self.valid.pack(),
             test=self.test.pack(),
-            own=Pack({"held": self.held}, values={"positive": rule, "notes": list(self.notes)}),
+            own=Pack(
+                {"held": self.held}, values={"positive": rule, "notes": list(self.notes), "learnt": dict(self.learnt)}
+            ),
         )
 
     @classmethod
@@ -266,4 +270,5 @@ class Dataset:
             own.arrays["held"],
             PositiveRule(*rule) if rule else None,
             tuple(own.values["notes"]),
+            own.values["learnt"],
         )

@@ -141,13 +141,14 @@ def update(
     from recprofile.profiles.incoming import incoming_events, new_items
     from recprofile.profiles.stages import Stages
     from recprofile.profiles.store import Store
-    from recprofile.profiles.update import has_time, update
+    from recprofile.profiles.update import takes, update
 
     plan, registry = planned(recipe)
     stages = Stages.of(plan, registry, _warn)
     _ = stages.updater
     opened = Store(store_of(plan, store))
-    log = incoming_events(events, plan, has_time=has_time(opened, plan.name), warn=_warn)
+    taken = takes(opened, plan.name)
+    log = incoming_events(events, plan, has_time=taken.has_time, fills=taken.fills, warn=_warn)
     done = update(opened, stages, log, new_items(items, plan, warn=_warn) if items is not None else None)
     if json:
         json_out(done.to_json())

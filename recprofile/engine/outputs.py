@@ -86,6 +86,8 @@ def write_outputs(run: Finished, out: Path, seconds: float) -> Written:
         (folder / "recipe.yaml").write_text(head + recipe, encoding="utf-8")
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "checks.json", checks)
+        if data.learnt:
+            write_json(folder / "preprocess.json", _learnt_json(plan, data))
         items = {"item": data.items.ids.ids, "name": item_names(data), "positive_events": data.item_counts()}
         save_table(pl.DataFrame(items), folder / "items.parquet")
         if judged is not None:
@@ -144,6 +146,15 @@ def _check_json(id: str, component: str, fail: str, result: CheckResult) -> dict
         "groups": result.groups.to_dicts(),
         "tables": {title: table.to_dicts() for title, table in result.tables.items()},
     }
+
+
+def _learnt_json(plan: Plan, data: Dataset) -> list[dict[str, Any]]:
+    """What preprocess stages learnt of the training part and applied, in the order of the recipe."""
+    stages = [stage for stage in plan.of("preprocess") if stage.id in data.learnt]
+    return [
+        {"id": one.id, "component": one.offer.pinned, "params": one.params(), "learnt": data.learnt[one.id]}
+        for one in stages
+    ]
 
 
 def _manifest(run: Finished, data: Dataset, recipe: str, seconds: float, *, passed: bool) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from recprofile.artifacts import Dataset
-from recprofile.components import Preprocessor, Ranker
+from recprofile.components import Ranker
 from recprofile.dataset import read_ids
-from recprofile.engine.nodes import Graph, Node
+from recprofile.engine.nodes import Graph
 from recprofile.engine.outputs import last_data
 from recprofile.engine.work import empty_profiles
 from recprofile.plan import Plan
 from recprofile.profiles.address import store_of
+from recprofile.profiles.again import Split, split
 from recprofile.profiles.publish import Publication, Published, as_published, publish
 from recprofile.profiles.revised import revised
 from recprofile.profiles.stages import Stages
@@ -47,6 +48,7 @@ def publish_run(
         return there
     stages = Stages.of(plan, registry, lambda text: warn("publish", text))
     data: Dataset = get(last_data(graph))
+    done_again = split(plan.of("preprocess"))
     rankers: dict[str, Ranker] = {stage.id: get(stage.id) for stage in stages.rankers}
     made = Publication(
         data,
@@ -55,19 +57,27 @@ def publish_run(
         {id: ranker.pack() for id, ranker in rankers.items()},
         keys,
         _provenance(manifest, out),
+        _log(graph, done_again, data, get),
         tuple(
             revised(node.id, get(node.data), get(node.id))
             for node in graph.nodes.values()
-            if node.kind == "preprocess" and not _is_done_again(node)
+            if node.kind == "preprocess" and node.stage not in done_again.again
         ),
         None if candidates is None else read_ids(candidates, plan.recipe.lists.candidates),
     )
     return publish(target, stages, made)
 
 
-def _is_done_again(node: Node) -> bool:
-    component = node.stage.component if node.stage else None
-    return isinstance(component, Preprocessor) and component.per_user
+def _log(graph: Graph, again: Split, data: Dataset, get: Callable[[str], Any]) -> Dataset:
+    """The data as they were before the stages that a store does to events whenever it makes a profile."""
+    if again.start is None:
+        return data
+    kept: Dataset = get(graph.nodes[again.start.id].data)
+    users, items = (
+        old.ids.is_in(new.ids.implode()).to_numpy()
+        for old, new in ((kept.users.ids, data.users.ids), (kept.items.ids, data.items.ids))
+    )
+    return kept if users.all() and items.all() else kept.keep(users=users, items=items)
 
 
 def _provenance(manifest: Mapping[str, Any], out: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
@@ -29,6 +30,7 @@ from recprofile.components import (
     Explainer,
     Fuser,
     Inputs,
+    LearningPreprocessor,
     Preprocessor,
     Ranker,
     Recommender,
@@ -125,7 +127,15 @@ class Work:
         )
 
     def _preprocess(self, node: Node, ctx: Context) -> Dataset:
-        return _expect(_component(node, Preprocessor).preprocess(self._data(node), ctx), Dataset, node)
+        component, data = _component(node, Preprocessor), self._data(node)
+        if not isinstance(component, LearningPreprocessor):
+            return _expect(component.preprocess(data, ctx), Dataset, node)
+        try:  # what is applied is what the run folder and stores keep, to the last digit
+            learnt = json.loads(json.dumps(component.learn(data, ctx), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(f"{node.component} learnt what is no plain value: {error}") from None
+        made = _expect(component.apply(learnt, data, ctx), Dataset, node)
+        return replace(made, learnt={**data.learnt, node.id: learnt})
 
     def _encode(self, node: Node, ctx: Context) -> Encoded:
         data = self._data(node)

@@ -24,11 +24,14 @@ EVENT_ID = "event_id"
 DERIVED = "~"  # begins the ids that are made from what an event says
 
 
-def incoming_events(path: Path, plan: Plan, *, has_time: bool, warn: Callable[[str], None]) -> pl.DataFrame:
+def incoming_events(
+    path: Path, plan: Plan, *, has_time: bool, warn: Callable[[str], None], fills: frozenset[str] = frozenset()
+) -> pl.DataFrame:
     """The events of a file: columns event_id, user, item (text), weight, time, positive, in order of the file.
 
-    '-' is standard input. A file without rows holds no events. Raises DataError RP501 to RP503 as the recipe's own
-    data do, and RP502 where the store's events have a time, or a rule for positives, and these have none to go by.
+    `fills` are columns whose gaps a preprocess stage fills whenever the store makes a profile. '-' is standard input. A
+    file without rows holds no events. Raises DataError RP501 to RP503 as the recipe's own data do, and RP502 where the
+    store's events have a time, or a rule for positives, and these have none to go by.
     """
     with tempfile.TemporaryDirectory() as folder:
         shown = "standard input" if str(path) == "-" else str(path)
@@ -41,7 +44,7 @@ def incoming_events(path: Path, plan: Plan, *, has_time: bool, warn: Callable[[s
             if error.problems[0].code != "RP504":
                 raise
             return _nothing()
-        return _read(file, plan, has_time=has_time, warn=warn)
+        return _read(file, plan, has_time=has_time, warn=warn, fills=fills)
 
 
 def new_items(path: Path, plan: Plan, *, warn: Callable[[str], None]) -> tuple[pl.Series, pl.DataFrame]:
@@ -73,7 +76,9 @@ def event_ids(frame: pl.DataFrame) -> pl.Series:
     return pl.Series(EVENT_ID, made, pl.String)
 
 
-def _read(file: DataFile, plan: Plan, *, has_time: bool, warn: Callable[[str], None]) -> pl.DataFrame:
+def _read(
+    file: DataFile, plan: Plan, *, has_time: bool, warn: Callable[[str], None], fills: frozenset[str]
+) -> pl.DataFrame:
     # Context columns go: no profile rests on them.
     block = plan.recipe.data.interactions.model_copy(update={"columns": (), "format": "auto", "separator": None})
     file = file.having([EVENT_ID]) if file.kind == "jsonl" else file
@@ -91,7 +96,7 @@ def _read(file: DataFile, plan: Plan, *, has_time: bool, warn: Callable[[str], N
     given = EVENT_ID in file.columns and EVENT_ID not in names.read()
     if given:
         names = replace(names, context=(EVENT_ID,))
-    found = read_events(file, names, _nowhere, fills=frozenset(), warn=warn)
+    found = read_events(file, names, _nowhere, fills=fills, warn=warn)
     for note in found.notes:
         warn(note)
     ids = found.context[EVENT_ID].cast(pl.String) if given else None

@@ -73,16 +73,16 @@ def load_facts(connection: sa.Connection, version: int) -> dict[str, Any]:
     return facts
 
 
-def load_attributes(connection: sa.Connection, base: Base) -> tuple[pl.Series, pl.DataFrame]:
-    """Ids as text, and attributes, of the items that came after a publication."""
-    query = sa.select(items.c.item, items.c.attributes).where(items.c.base == base.version).order_by(items.c.id)
+def load_attributes(connection: sa.Connection, version: int) -> tuple[pl.Series, pl.DataFrame]:
+    """Ids as text, and attributes as they came, of the items that came after a publication."""
+    query = sa.select(items.c.item, items.c.given).where(items.c.base == version).order_by(items.c.id)
     rows = connection.execute(query).all()
     names = pl.Series("id", [row.item for row in rows], pl.String)
-    return names, _attributes(base, [row.attributes for row in rows])
+    return names, pl.DataFrame([json.loads(row.given) for row in rows], infer_schema_length=None)
 
 
-def put_items(connection: sa.Connection, base: Base, version: int, new: Base) -> None:
-    """Keep items that came after the publication."""
+def put_items(connection: sa.Connection, base: Base, version: int, new: Base, given: pl.DataFrame) -> None:
+    """Keep items that came after the publication; `given` are their attributes as they came."""
     for at, name in enumerate(new.names):  # few: those of a whole new catalogue come by a new run
         raw: dict[str, NDArray[Any]] = {f"raw/{n}": v[at : at + 1] for n, (v, _) in new.raw.items()}
         raw |= {f"missing/{n}": m[at : at + 1] for n, (_, m) in new.raw.items()}
@@ -93,6 +93,7 @@ def put_items(connection: sa.Connection, base: Base, version: int, new: Base) ->
             "item": name,
             "label": row[LABEL][0],
             "attributes": row.write_json(),
+            "given": json.dumps(given.row(at, named=True), default=str) if given.width else "{}",
             "raw": arrays_to_bytes(raw),
             "vector": new.vectors[at].tobytes(),
         }

@@ -11,16 +11,10 @@ import sqlalchemy as sa
 
 from recprofile.artifacts import Profiles
 from recprofile.errors import ArtifactError
+from recprofile.profiles.again import of_facts
 from recprofile.profiles.base import Base
 from recprofile.profiles.kept import arrays_to_bytes
-from recprofile.profiles.people import (
-    People,
-    load_people,
-    load_profiles,
-    part,
-    preprocessed,
-    small_data,
-)
+from recprofile.profiles.people import People, load_people, load_profiles, small_data
 from recprofile.profiles.rebuild import EXACT, Parity, parity, rebuild, stored_as
 from recprofile.profiles.stages import Stages
 from recprofile.profiles.tables import insert_columns, profiles
@@ -45,14 +39,13 @@ def move(connection: sa.Connection, base: Base, stages: Stages, names: Sequence[
     people = load_people(connection, stages.plan.name, names)
     who = people.names
     stored = load_profiles(connection, base, [people.keys[name] for name in who])
-    every, usable = small_data(base, who, people.log)
-    every = preprocessed(every, stages.preprocessors)
+    every, log = small_data(base, who, people.log, of_facts(base.facts["preprocess"], stages.registry))
     rebuilt = rebuild(base, stages.fuser, every, stages.context(stages.fuse or update), stored=stored.vectors)
     before = stored_as(rebuilt, base, stored.vectors, stored.known, state=stored.state)
-    new = usable.filter(pl.col("event_id").is_in(events["event_id"].implode()))
+    new = np.flatnonzero(log["event_id"].is_in(events["event_id"].implode()).to_numpy())
     here = np.arange(every.n_users) < len(who)
     alone = every.keep(users=here)
-    after: object = updater.update(before, part(new, every, base), alone, stages.context(update))
+    after: object = updater.update(before, every.train.take(new), alone, stages.context(update))
     if (
         not isinstance(after, Profiles)
         or after.users != before.users

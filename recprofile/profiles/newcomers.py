@@ -9,9 +9,11 @@ import polars as pl
 
 from recprofile.artifacts import BoolArray, Dataset, Encoded, FloatArray
 from recprofile.errors import DataError
+from recprofile.profiles.again import items_again, of_facts
 from recprofile.profiles.base import LABEL, Base
 from recprofile.profiles.people import small_data
 from recprofile.profiles.rebuild import rebuild
+from recprofile.profiles.revised import as_they_come
 from recprofile.profiles.stages import Stages
 from recprofile.report import item_names
 
@@ -24,17 +26,22 @@ def unknown_items(base: Base, new: tuple[pl.Series, pl.DataFrame] | None) -> tup
         return None
     ids, frame = new
     there = pl.Series(base.ids.codes(ids) < 0)
-    return (ids.filter(there), frame.filter(there)) if there.any() else None
+    return (ids.filter(there), frame.filter(there) if frame.width else frame) if there.any() else None
 
 
 def encoded_items(base: Base, stages: Stages, ids: pl.Series, frame: pl.DataFrame) -> Base:
     """New items alone: their vectors as the recipe's encoders give them for these attributes, and in the fused space.
 
-    Encoders learn from the items that were in training when the profiles were published. One that works on behaviour
+    Preprocess stages that learnt something in the run are done to the attributes, with what they learnt; what others
+    would have changed counts as missing (told). Encoders learn from the items that were in training when the profiles
+    were published. One that works on behaviour
     knows nothing of a new item, whose part is then zero; so is that of one that gives known items other vectors than
     it did (told).
     """
     n = len(ids)
+    frame = as_they_come(base.facts["revised"], frame, stages.warn)
+    known = {name: dtype for name, dtype in base.catalogue.schema.items() if name != LABEL}
+    frame = items_again(of_facts(base.facts["preprocess"], stages.registry), ids, frame, known)
     nothing = {name: (np.zeros((n, v.shape[1]), np.float32), np.ones(n, np.bool_)) for name, (v, _) in base.raw.items()}
     more = replace(
         base,

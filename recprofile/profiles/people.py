@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from recprofile.artifacts import Dataset, FloatArray, IdMap, Interactions, Table
-from recprofile.components import Context, Preprocessor
+from recprofile.profiles.again import Again, events_again
 from recprofile.profiles.base import LABEL, Base
 from recprofile.profiles.kept import arrays_of_bytes
 from recprofile.profiles.tables import events, profiles, select_in, users
@@ -124,48 +124,41 @@ def load_profiles(
     return Stored(vectors, known, state, versions)
 
 
-def small_data(base: Base, names: pl.Series, log: pl.DataFrame) -> tuple[Dataset, pl.DataFrame]:
-    """Data of these users alone, and their events that count: those with items that the base knows.
+def small_data(
+    base: Base, names: pl.Series, log: pl.DataFrame, again: Sequence[Again] = ()
+) -> tuple[Dataset, pl.DataFrame]:
+    """Data of these users alone after the stages that are done again, and the rows of the log of their events.
 
-    One more user, the last, stands for all the others: with an event for every item that had one in training, so that
-    what is learnt from training items, and how often they are listed as known, is as it was.
+    They are those that count, with items that the base knows. One more user, the last, stands for all the others: with
+    an event for every item that had one in training, so that what is learnt from training items, and how often they
+    are listed as known, is as it was. Those events come after all others, and no stage is done to them.
     """
     ids = IdMap(pl.concat([names, pl.Series("user", [REST])]).rename("id"))
     code = base.ids.codes(log["item"])
     usable = log.filter(pl.Series(code >= 0))
-    rest = np.flatnonzero(base.trained)
     has_time = bool(base.facts["has_time"])
-    user = np.concatenate([ids.codes(usable["user"]), np.full(len(rest), len(names), np.int32)])
-    time = np.concatenate([usable["time"].fill_null(0).to_numpy(), np.zeros(len(rest), np.int64)])
-    train = Interactions(
-        user.astype(np.int32),
-        np.concatenate([code[code >= 0], rest]).astype(np.int32),
-        np.concatenate([usable["weight"].to_numpy(), np.ones(len(rest), np.float32)]).astype(np.float32),
-        time.astype(np.int64) if has_time else None,
-        np.concatenate([usable["positive"].to_numpy(), base.positives[rest] > 0]).astype(np.bool_),
+    theirs = Interactions(
+        ids.codes(usable["user"]).astype(np.int32),
+        code[code >= 0].astype(np.int32),
+        usable["weight"].fill_null(float("nan")).to_numpy().astype(np.float32),
+        usable["time"].fill_null(0).to_numpy().astype(np.int64) if has_time else None,
+        usable["positive"].to_numpy().astype(np.bool_),
     )
     nothing = Interactions.empty(time=has_time)
+    bare = Dataset(Table(ids), Table(base.ids), theirs, nothing, nothing, np.zeros(len(theirs), np.bool_), base.rule)
+    theirs, rows = events_again(again, bare)
+    rest = np.flatnonzero(base.trained)
+    n = len(rest)
+    train = Interactions(
+        np.concatenate([theirs.user, np.full(n, len(names), np.int32)]),
+        np.concatenate([theirs.item, rest.astype(np.int32)]),
+        np.concatenate([theirs.weight, np.ones(n, np.float32)]),
+        None if theirs.time is None else np.concatenate([theirs.time, np.zeros(n, np.int64)]),
+        np.concatenate([theirs.positive, base.positives[rest] > 0]),
+    )
     held = np.zeros(len(train), np.bool_)
     items = Table(base.ids, base.catalogue.drop(LABEL))
     made = Fixed(
         Table(ids), items, train, nothing, nothing, held, base.rule, trained=base.trained, counts=base.positives
     )
-    return made, usable
-
-
-def preprocessed(data: Dataset, components: Sequence[Preprocessor[Any]]) -> Dataset:
-    """The data after the recipe's preprocess stages that look at one user at a time."""
-    for component in components:
-        data = component.preprocess(data, Context())
-    return data
-
-
-def part(events_: pl.DataFrame, data: Dataset, base: Base) -> Interactions:
-    """Events of users and items that the data have, as Interactions."""
-    return Interactions(
-        data.users.ids.codes(events_["user"]),
-        base.ids.codes(events_["item"]),
-        events_["weight"].to_numpy().astype(np.float32),
-        events_["time"].fill_null(0).to_numpy().astype(np.int64) if data.has_time else None,
-        events_["positive"].to_numpy().astype(np.bool_),
-    )
+    return made, usable[rows]

@@ -12,11 +12,12 @@ import polars as pl
 import sqlalchemy as sa
 
 from recprofile.artifacts import Dataset, FloatArray, Profiles
-from recprofile.components import Context, Fuser, Preprocessor
+from recprofile.components import Context, Fuser
 from recprofile.errors import RunError, did_you_mean, quoted
+from recprofile.profiles.again import of_facts
 from recprofile.profiles.base import Base
 from recprofile.profiles.kept import load_base
-from recprofile.profiles.people import frame_of, load_people, load_profiles, preprocessed, small_data
+from recprofile.profiles.people import frame_of, load_people, load_profiles, small_data
 from recprofile.profiles.rebuild import rebuild, stored_as
 from recprofile.profiles.stages import component_of
 from recprofile.profiles.store import Store
@@ -125,9 +126,9 @@ def of_training(registry: Registry, who: Person) -> Person:
 def _rebuilt(
     base: Base, registry: Registry, user: str, log: pl.DataFrame, stored: FloatArray | None = None
 ) -> tuple[Dataset, Profiles]:
-    data, _ = small_data(base, pl.Series("user", [user]), log)
-    before = [component_of(said, "preprocess", registry) for said in base.facts["preprocess"]]
-    data = preprocessed(data, [one for one in before if isinstance(one, Preprocessor)])
+    # A history that somebody names has no weights of a file, which is what learning stages are made for.
+    again = of_facts(base.facts["preprocess"], registry, learning=user != SOMEBODY)
+    data, _ = small_data(base, pl.Series("user", [user]), log, again)
     fuse = base.facts["fuse"]
     fuser = component_of(fuse, "fuse", registry) if fuse else None
     assert fuser is None or isinstance(fuser, Fuser)

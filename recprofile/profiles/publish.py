@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from recprofile.artifacts import Dataset, Encoded, Pack, Profiles
 from recprofile.cache import key_of
 from recprofile.errors import DataError, listed
+from recprofile.profiles.again import as_facts, filled_by, of_facts, split
 from recprofile.profiles.base import LABEL, Base, published_base
 from recprofile.profiles.incoming import event_ids
-from recprofile.profiles.kept import load_attributes, load_base, put_items, put_pack
+from recprofile.profiles.kept import load_attributes, put_items, put_pack
 from recprofile.profiles.move import move, write_profiles
 from recprofile.profiles.newcomers import encoded_items, unknown_items
 from recprofile.profiles.people import small_data
@@ -33,8 +34,10 @@ SAMPLE = 256  # users whose profiles are made anew, to see that the store holds 
 class Publication:
     """A finished run as a store takes it.
 
-    `keys` tell it from others; `revised` says what its preprocess stages did (`revised.revised`); `candidates` are the
-    ids of the recipe's file of candidates, None without one.
+    `log` are the data with the events as the store keeps them, before the preprocess stages that it does to them
+    whenever it makes a profile (`again.split`); `keys` tell the run from others; `revised` says what its preprocess
+    stages did that the store does not (`revised.revised`); `candidates` are the ids of the recipe's file of
+    candidates, None without one.
     """
 
     data: Dataset
@@ -43,6 +46,7 @@ class Publication:
     rankers: Mapping[str, Pack]
     keys: Mapping[str, str]
     provenance: Mapping[str, Any]
+    log: Dataset
     revised: tuple[Mapping[str, Any], ...] = ()
     candidates: pl.Series | None = None
 
@@ -92,7 +96,7 @@ def publish(store: Store, stages: Stages, run: Publication) -> Published:
     if stages.update is not None:
         made = stages.updater.prepare(made, data, stages.context(stages.update))
     base = _base(stages, run)
-    log = _log(data)
+    log = _log(run.log)
     apart = _parity(base, stages, made, log)
     with store.change() as connection:
         last = newest(connection, recipe, "publish")
@@ -129,7 +133,7 @@ def put_events(
 ) -> None:
     """Write events, in their order."""
     names = ("event_id", "item", "weight", "time", "positive")
-    columns = {name: log[name].to_list() for name in names}
+    columns = {name: log[name].fill_nan(None).to_list() if name == "weight" else log[name].to_list() for name in names}
     user = log["user"].replace_strict(pl.Series(list(keys), dtype=pl.String), pl.Series(list(keys.values())))
     insert_columns(connection, events, {**columns, "user": user.to_list(), "recipe": recipe, "version": version})
 
@@ -148,7 +152,14 @@ def _base(stages: Stages, run: Publication) -> Base:
     labels = item_names(data).cast(pl.String).rename(LABEL)
     frame = data.items.frame
     catalogue = frame.with_columns(labels) if frame.width else labels.to_frame()
-    facts = {**stages.facts(), "has_time": data.has_time, "revised": [dict(one) for one in run.revised]}
+    again = split(stages.plan.of("preprocess")).again
+    facts = {
+        **stages.facts(),
+        "has_time": data.has_time,
+        "revised": [dict(one) for one in run.revised],
+        "preprocess": as_facts(again, data.learnt),
+        "fills": sorted({name for stage in again for name in filled_by(stage)}),
+    }
     cold, counts = data.cold_items(), data.item_counts()
     listed = None if run.candidates is None else run.candidates.cast(pl.String)
     return published_base(
@@ -180,7 +191,8 @@ def _parity(base: Base, stages: Stages, made: Profiles, log: pl.DataFrame) -> Pa
     ids = made.users.ids.cast(pl.String)
     names = ids.gather(rows)
     order = names.sort()
-    data, _ = small_data(base, order, log.filter(pl.col("user").is_in(names.implode())))
+    again = of_facts(base.facts["preprocess"], stages.registry)
+    data, _ = small_data(base, order, log.filter(pl.col("user").is_in(names.implode())), again)
     at = made.users.codes(order) if made.users.ids.dtype == pl.String else made.users.codes(order.cast(pl.Int64))
     stored = made.user_vectors[at]
     return parity(base, stored, rebuild(base, stages.fuser, data, stages.context(stages.fuse), stored=stored))
@@ -190,7 +202,7 @@ def _carry_items(connection: sa.Connection, base: Base, stages: Stages, last: Ve
     """Take in items that came to the publication before this one, and that the run's data lack."""
     if last is None:
         return base
-    unknown = unknown_items(base, load_attributes(connection, load_base(connection, last.id)))
+    unknown = unknown_items(base, load_attributes(connection, last.id))
     if unknown is None:
         return base
     try:
@@ -199,7 +211,7 @@ def _carry_items(connection: sa.Connection, base: Base, stages: Stages, last: Ve
         names = listed(unknown[0].to_list(), most=5)
         stages.warn(f"items of earlier updates are left out ({names}): {error.problems[0].message}")
         return base
-    put_items(connection, base, base.version, more)
+    put_items(connection, base, base.version, more, unknown[1])
     return base.grown(more)
 
 

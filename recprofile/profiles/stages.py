@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recprofile.assets import cache_root, resolve
-from recprofile.components import Component, Context, Encoder, Fuser, IsAsset, Preprocessor, Recommender, Updater
+from recprofile.components import Component, Context, Encoder, Fuser, IsAsset, Recommender, Updater
 from recprofile.device import resolve_device, stage_seed
 from recprofile.errors import RecipeError, RunError
 from recprofile.plan import Plan, PlannedStage
@@ -46,12 +46,6 @@ class Stages:
         """The encode stages whose vectors the profiles are made of, by id."""
         taken = self.fuse.inputs.get("encode", ()) if self.fuse else ()
         return {stage.id: stage for stage in self.plan.of("encode") if stage.id in taken}
-
-    @property
-    def preprocessors(self) -> list[Preprocessor[Any]]:
-        """The preprocess stages that look at one user at a time, which an update does as well."""
-        every = [stage.component for stage in self.plan.of("preprocess")]
-        return [one for one in every if isinstance(one, Preprocessor) and one.per_user]
 
     @property
     def update(self) -> PlannedStage | None:
@@ -95,7 +89,6 @@ class Stages:
     def facts(self) -> dict[str, Any]:
         """What a publication keeps of the plan."""
         final, lists, rule = self.plan.final, self.plan.recipe.lists, self.plan.positive
-        mine = self.preprocessors
         return {
             "fuse": _said(self.fuse),
             "encoders": {id: _said(stage) for id, stage in self.encoders.items()},
@@ -104,7 +97,6 @@ class Stages:
             "rankers": [{**_all_said(stage), "from": dict(stage.inputs)} for stage in self.rankers],
             "reranks": [stage.id for stage in self.plan.of("rerank")],
             "list": {"k": lists.k, "exclude_seen": lists.exclude_seen, "candidates": lists.candidates},
-            "preprocess": [_said(stage) for stage in self.plan.of("preprocess") if stage.component in mine],
             "rule": [rule.op, rule.threshold] if rule else None,
             "interests": self._interests(),
         }

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-FORM = 2  # raised when the tables, or what a publication keeps, change; a store of another form is refused
+FORM = 3  # raised when the tables, or what a publication keeps, change; a store of another form is refused
 CHUNK = 20_000  # rows handed to SQLite at once
 NAMED = 500  # values in one IN (…); SQLite takes 999
 
@@ -77,7 +77,7 @@ events = sa.Table(
     sa.Column("event_id", sa.Text, nullable=False),
     sa.Column("user", _on("users.id"), nullable=False),
     sa.Column("item", sa.Text, nullable=False),
-    sa.Column("weight", sa.Float, nullable=False),
+    sa.Column("weight", sa.Float),  # null where a preprocess stage fills it
     sa.Column("time", sa.BigInteger),
     sa.Column("positive", sa.Boolean, nullable=False),
     sa.Column("version", _on("versions.id"), nullable=False),
@@ -94,7 +94,8 @@ items = sa.Table(
     sa.Column("version", _on("versions.id"), nullable=False),
     sa.Column("item", sa.Text, nullable=False),
     sa.Column("label", sa.Text),
-    sa.Column("attributes", sa.Text, nullable=False),
+    sa.Column("attributes", sa.Text, nullable=False),  # as the recipe's stages leave them
+    sa.Column("given", sa.Text, nullable=False),  # as they came
     sa.Column("raw", sa.LargeBinary, nullable=False),
     sa.Column("vector", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("base", "item"),

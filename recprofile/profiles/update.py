@@ -14,7 +14,7 @@ from recprofile.profiles.kept import load_base, load_facts, put_items
 from recprofile.profiles.move import move, write_profiles
 from recprofile.profiles.newcomers import encoded_items, unknown_items
 from recprofile.profiles.publish import put_events
-from recprofile.profiles.revised import as_they_come, warn_of_weights
+from recprofile.profiles.revised import warn_of_weights
 from recprofile.profiles.stages import Stages
 from recprofile.profiles.store import Store
 from recprofile.profiles.tables import events, insert_columns, select_in, users
@@ -72,8 +72,8 @@ def update(
         if unknown is not None:
             added = len(unknown[0])
             ids, frame = unknown
-            more = encoded_items(base, stages, ids, as_they_come(base.facts["revised"], frame, stages.warn))
-            put_items(connection, base, version, more)
+            more = encoded_items(base, stages, ids, frame)
+            put_items(connection, base, version, more, frame)
             base = base.grown(more)
         touched, moved_events = _touched(connection, recipe, fresh, unknown)
         new_users = _new_users(connection, recipe, touched, whole=bool(base.facts["users_whole"]))
@@ -98,10 +98,19 @@ def update(
     )  # fmt: skip
 
 
-def has_time(store: Store, recipe: str) -> bool:
-    """Whether the events of a recipe's profiles have a time; raises RunError RP608 where nothing is published."""
+@dataclass(frozen=True)
+class Takes:
+    """What a recipe's stored profiles take: whether their events have a time, and columns whose gaps are filled."""
+
+    has_time: bool
+    fills: frozenset[str]
+
+
+def takes(store: Store, recipe: str) -> Takes:
+    """What later events must have; raises RunError RP608 where nothing is published."""
     with store.read() as connection:
-        return bool(load_facts(connection, publication(connection, store, recipe).id)["has_time"])
+        facts = load_facts(connection, publication(connection, store, recipe).id)
+    return Takes(bool(facts["has_time"]), frozenset(facts["fills"]))
 
 
 def _known_events(connection: sa.Connection, recipe: str, ids: list[str]) -> list[str]:

@@ -103,6 +103,7 @@ class KCore(Preprocessor[KCoreParams]):
     """
 
     name = "k-core"
+    only_drops = True
 
     def preprocess(self, data: Dataset, ctx: Context) -> Dataset:
         """The core; raises DataError RP505 when nothing is left."""

@@ -105,7 +105,8 @@ class Select(LearningPreprocessor[SelectParams]):
             known = ~np.isnan(train.weight)
             total = np.bincount(of[known], weights=train.weight[known], minlength=len(table))
             count = np.bincount(of[known], minlength=len(table))
-            return np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0)
+            mean: NDArray[np.float64] = np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0)
+            return mean
         values = table.column(p.outcome)
         if not is_number(values):
             message = f"the outcome '{p.outcome}' is {values.dtype}, and must be numbers"
