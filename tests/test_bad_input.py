@@ -234,7 +234,7 @@ DATA = [
     Case("an empty file", (), 3, "RP504", "'ratings.csv' is empty", "ratings.csv", files={"ratings.csv": ""}),
     Case("a file with a header only", (), 3, "RP504", "'items.csv' has a header and no rows", "items.csv",
          files={"items.csv": "id,title,genre\n"}),
-    Case("a folder in place of a file", (), 3, "RP501", "'ratings.csv' is a folder, and must be a file", "ratings.csv",
+    Case("an empty folder in place of a file", (), 3, "RP501", "no file in the folder '", "ratings.csv",
          files={"ratings.csv": None}),
     Case("a file that is no text", (), 3, "RP501", "'items.csv' cannot be read: the text is not UTF-8", "items.csv",
          "at items.csv, line 2", files={"items.csv": b"id,title,genre\n1,\xff\xfe,x\n"}),

@@ -401,9 +401,9 @@ def test_everything_that_is_missing_is_told_at_once(refusal):
     ]
 
 
-def test_a_folder_is_no_file(refusal, tmp_path):
+def test_an_empty_folder_is_no_table(refusal, tmp_path):
     (tmp_path / "log.csv").mkdir()
-    assert refusal() == "r.yaml:3:17: RP501 'log.csv' is a folder, and must be a file"
+    assert refusal().startswith("r.yaml:3:17: RP501 no file in the folder 'log.csv'")
 
 
 def test_an_unknown_ending_asks_for_the_format(refusal):

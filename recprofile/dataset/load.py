@@ -67,7 +67,8 @@ def load_dataset(
     ids, codes = {}, {}
     for axis in AXES:
         ids[axis], codes[axis] = _dense(found, axis)
-    notes = [note for events in found.events.values() for note in events.notes]
+    notes = [note for file in found.files.values() for note in file.notes]
+    notes += [note for events in found.events.values() for note in events.notes]
     tables = {axis: _table(found, axis, ids[axis], codes[axis], notes) for axis in AXES}
     rule = PositiveRule(block.positive.op, block.positive.threshold) if block.positive else None
     parts = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from recprofile.assets import Asset, Progress, Source, resolve
+from recprofile.assets import Asset, Progress, Source, Takes, resolve
 from recprofile.components import IsAsset
 from recprofile.errors import DataError, Problem, RecprofileError, RunError, Span
 from recprofile.plan import Plan, data_files
@@ -32,7 +32,7 @@ def resolve_files(
     for offered in registry.manager.hook.recprofile_sources():
         schemes |= offered
 
-    def find(uri: str, loc: Loc, *, is_file: bool = False) -> Asset:
+    def find(uri: str, loc: Loc, *, takes: Takes = "any") -> Asset:
         try:
             asset = resolve(
                 expand_env(uri),
@@ -41,7 +41,7 @@ def resolve_files(
                 offline=offline,
                 progress=progress,
                 schemes=schemes,
-                is_file=is_file,
+                takes=takes,
             )
         except RecprofileError as error:
             raise _placed(error, plan.source.at(loc), uri) from error
@@ -51,7 +51,7 @@ def resolve_files(
     missing: list[Problem] = []
     for name, uri, loc in data_files(plan.recipe, plan.source):
         try:
-            files[name] = find(uri, loc, is_file=True)
+            files[name] = find(uri, loc, takes="file" if name == "candidates" else "table")
         except RecprofileError as error:
             is_path = "://" not in uri or uri.startswith("file://")
             missing += [replace(p, code="RP501") if is_path else p for p in error.problems]
