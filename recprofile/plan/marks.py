@@ -16,7 +16,7 @@ from recprofile.source import Source
 
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 _PASSWORD = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@:]*:[^/?#@]+@|[^?]*\?(?:.*&)?\w*(?:password|pwd|secret)=[^&]+)", re.I
+    r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@:]*:[^/?#@]+@|[^?]*\?(?:.*&)?\w*(?:password|pwd|secret)=[^&]+)", re.IGNORECASE
 )
 
 

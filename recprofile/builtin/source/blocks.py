@@ -17,7 +17,10 @@ _EXACT = 2**53  # the whole numbers up to here are exact as 64-bit floats
 
 
 class Blocks:
-    """Blocks on their way into one file of a folder; `rows` have come so far, which `tell` hears."""
+    """Blocks on their way into one file of a folder; `rows` are in them, which `tell` hears.
+
+    `lost` rows had come after them when no more came.
+    """
 
     height = HEIGHT
 
@@ -26,7 +29,7 @@ class Blocks:
         self._files: list[Path] = []
         self._schemas: list[pl.Schema] = []
         self._columns: tuple[str, ...] = ()
-        self.rows = 0
+        self.rows = self.lost = 0
 
     def begin(self, columns: Sequence[str]) -> None:
         """Name the columns; raises DataError RP502 for two of one name."""

@@ -1,4 +1,4 @@
-"""Rows of PostgreSQL by COPY in its text form: 1.5 times as fast as a cursor, and with the columns' own types.
+"""Rows of PostgreSQL by COPY in its text form: a little faster than a binary cursor, and with the columns' own types.
 
 The text form has one line a row, tabs between columns, `\\N` for what is missing, and a backslash before what would
 be one of these.
@@ -6,7 +6,8 @@ be one of these.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -78,7 +79,10 @@ class Column:
 
 
 def copy_rows(connection: sa.Connection, query: str, blocks: Blocks) -> None:
-    """Copy the rows of a query into blocks; what the database refuses is raised as SQLAlchemy's errors."""
+    """Copy the rows of a query into blocks; what the database refuses is raised as SQLAlchemy's errors.
+
+    One block is read and written by a thread while the rows of the next arrive.
+    """
     import psycopg
     import sqlalchemy as sa
 
@@ -88,30 +92,46 @@ def copy_rows(connection: sa.Connection, query: str, blocks: Blocks) -> None:
             raw.execute(setting)
         columns = _columns(raw, query)
         blocks.begin([column.name for column in columns])
-        text, held = BytesIO(), 0
-        try:
-            with (
-                raw.cursor() as cursor,
-                cursor.copy(f"COPY (\n{query}\n) TO STDOUT (ENCODING 'UTF8')".encode()) as rows,
-            ):
-                for row in rows:
-                    text.write(row)
-                    held += 1
-                    if held == blocks.height:
-                        blocks.add(_frame(text.getvalue(), columns))
-                        text, held = BytesIO(), 0
-        except psycopg.Error:
-            blocks.rows += held  # they had come
-            raise
-        if held:
-            blocks.add(_frame(text.getvalue(), columns))
+        with ThreadPoolExecutor(1) as pool, raw.cursor() as cursor:
+            before: Future[None] | None = None
+            for rows in _by_height(cursor, query, blocks):
+                if before is not None:
+                    before.result()
+                before = pool.submit(_take, rows, columns, blocks)
+            if before is not None:
+                before.result()
     except psycopg.Error as error:
         raise sa.exc.DBAPIError(query, None, error, connection_invalidated=raw.closed) from error
 
 
+def _by_height(cursor: psycopg.Cursor, query: str, blocks: Blocks) -> Iterator[bytes]:
+    """The text of the rows by the height of a block; those that had come count when the rest does not."""
+    import psycopg
+
+    text, held = BytesIO(), 0
+    try:
+        with cursor.copy(f"COPY (\n{query}\n) TO STDOUT".encode()) as copy:
+            for row in copy:  # 0.5 s a million; to keep the rows apart in a list takes four times as long
+                text.write(row)
+                held += 1
+                if held == blocks.height:
+                    yield text.getvalue()
+                    text, held = BytesIO(), 0
+    except psycopg.Error:
+        blocks.lost = held
+        raise
+    if held:
+        yield text.getvalue()
+
+
+def _take(text: bytes, columns: Sequence[Column], blocks: Blocks) -> None:
+    blocks.add(_frame(text, columns))
+
+
 def _columns(raw: psycopg.Connection, query: str) -> list[Column]:
     """The columns that a query will give; it is planned for that and gives no row."""
-    description = raw.execute(f"SELECT * FROM (\n{query}\n) AS rows LIMIT 0".encode()).description or ()
+    asked = f"SELECT * FROM (\n{query}\n) AS rows LIMIT 0"  # noqa: S608 - the recipe's own SELECT
+    description = raw.execute(asked.encode()).description or ()
     return [Column(one.name, one.type_code, one.precision, one.scale) for one in description]
 
 
