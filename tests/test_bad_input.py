@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -888,7 +889,32 @@ ONE_ITEM = [f"{u},0,4,{n}" for n, u in enumerate(USERS)]
 EQUAL = [f"{u},{i},3,{i}" for u in USERS for i in range(8)]
 BINARY = {"ratings.csv": "user,item\n" + "".join(f"{u},{i}\n" for u, i, *_ in EVENTS)}
 ODD_IDS = str.maketrans({"a": '"ä ""q"" 日本"', "b": "b \N{PILE OF POO}", "c": "'; drop", "d": "[bold]d[/bold]"})
+TENTH = [(u, i, "" if n % 10 == 4 else w, t) for n, (u, i, w, t) in enumerate(EVENTS)]
+IMPUTED = (("stages:\n", "stages:\n  - preprocess: impute\n    with: {columns: {weight: median}}\n"),)
+
+
+def at_times(form: Callable[[int], object]) -> dict[str, str]:
+    """The events a billion seconds later, their times in a form."""
+    return log(*(f"{u},{i},{w},{form(t + 1_600_000_000)}" for u, i, w, t in EVENTS))
+
+
+def iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
 ODD = [
+    Case("a tenth of the weights missing where a stage fills them", IMPUTED, 0, "", "",
+         files=log(*(",".join(map(str, row)) for row in TENTH))),
+    Case("times in milliseconds", (), 0, "", "times in column 'time' are milliseconds since 1970, and were cut",
+         files=at_times(lambda t: 1000 * t)),
+    Case("times in microseconds", (), 0, "", "times in column 'time' are microseconds since 1970, and were cut",
+         files=at_times(lambda t: 1_000_000 * t)),
+    Case("times as text", (), 0, "", "", files=at_times(iso)),
+    Case("ids with spaces", (), 0, "", "1 user id with spaces at an end, such as 'b ', kept as they are",
+         files=log(*(f"{u.replace('a', 'a person').replace('b', 'b ')},{i},{w},{t}" for u, i, w, t in EVENTS))),
+    Case("an item that no one touched", (), 0, "", "", files={"items.csv": ITEMS + "99,far sun,sf,2001\n"}),
+    Case("a user with a hundred thousand events", (), 0, "", "", files={
+        "ratings.csv": RATINGS + "".join(f"a,{n % 12},{1 + n % 5},{n}\n" for n in range(100_000))}),
     Case("one user", (), 0, "", "", files={**log(*ONE_USER), "users.csv": "id,gender\na,F\n"}),
     Case("one item", split("{by: user-cold, holdout: 0.3}"), 0, "", "",
          files={**log(*ONE_ITEM), "items.csv": ITEMS[: ITEMS.index("1,red sun")]}),
