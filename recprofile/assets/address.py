@@ -166,9 +166,6 @@ def _absent(path: Path) -> RecprofileError:
 
 
 def _unknown(uri: str, scheme: str, schemes: Collection[str]) -> RecprofileError:
-    if scheme in ("http", "https", "ftp", "s3", "gs"):
-        helps: tuple[str, ...] = ("fetch it yourself, and give its path on this disk",)
-    else:
-        helps = ()
+    helps: tuple[str, ...] = ("fetch it yourself, and give its path on this disk",) if scheme == "ftp" else ()
     helps += did_you_mean(scheme, [*SCHEMES, *schemes])
     return RunError.of("RP605", f"no scheme '{scheme}://' ('{uri}')", help=helps)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recprofile.assets.fingerprints import sha256
-from recprofile.assets.store import ABANDONED, TEMPORARY, temporary_folder, writing_to
+from recprofile.assets.store import ABANDONED, temporary_folder, writing_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +61,4 @@ class Copies:
     def _all(self) -> list[Path]:
         if not self.folder.is_dir():
             return []
-        return [file for file in self.folder.iterdir() if file.is_file() and not file.name.startswith(TEMPORARY)]
+        return [file for file in self.folder.iterdir() if file.is_file() and not file.name.startswith(".")]

@@ -8,6 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from recprofile.builtin.source.huggingface import fetch_dataset
 from recprofile.builtin.source.sql import DATABASES, fetch_query
+from recprofile.builtin.source.stored import STORES, fetch_object
+from recprofile.builtin.source.web import fetch_page
 
-SOURCES: Mapping[str, Callable[..., Path]] = dict.fromkeys(DATABASES, fetch_query)
+SOURCES: Mapping[str, Callable[..., Path]] = {
+    **dict.fromkeys(DATABASES, fetch_query),
+    **dict.fromkeys(STORES, fetch_object),
+    **dict.fromkeys(("https", "http"), fetch_page),
+    "datasets": fetch_dataset,
+}
