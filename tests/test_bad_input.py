@@ -383,8 +383,8 @@ ELSEWHERE = [
          "data set 'movielens-100k'", "dataset://movielens-100k/items", "recprofile data fetch movielens-100k"),
     Case("a data set that is not known", (("items: items.csv", "items: dataset://movielens/items"),), 2, "RP204",
          "no data set 'movielens'", "dataset://movielens/items", "did you mean 'movielens-1m'?"),
-    Case("an address of an unknown kind", (("items: items.csv", "items: s3://shop/items.csv"),), 2, "RP204",
-         "no scheme 's3://'", "s3://shop/items.csv", "fetch it yourself"),
+    Case("an address of an unknown kind", (("items: items.csv", "items: ftp://shop/items.csv"),), 2, "RP204",
+         "no scheme 'ftp://'", "ftp://shop/items.csv", "fetch it yourself"),
     Case("a file in place of a model", encode("encode: hf/text\n    with: {model: items.csv, columns: [title]}"), 4,
          "RP605", "the model 'items.csv' is a file, and must be a folder", "items.csv"),
 ]  # fmt: skip

@@ -93,7 +93,7 @@ def web(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(web, monkeypatch):
-    """The handler of a server that polars takes for S3."""
+    """The handler of a server that polars takes for S3. It keeps where a bucket is, so each test has its own."""
     named = {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "hush-8841", "REGION": "us-east-1", "ALLOW_HTTP": "true"}
     for name, value in {**named, "ENDPOINT_URL": web[0]}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
@@ -181,29 +181,29 @@ def test_progress_is_told_in_bytes(web):
 
 def test_objects_are_fetched_text_as_it_is_and_parquet_as_a_table(store):
     odd = 'user,item\n"a ""q"" é","b\nc"\n'
-    store.files |= {"/shop/e.csv": odd.encode(), "/shop/e.parquet": parquet(pl.DataFrame({"user": [1, 2]}))}
-    store.files["/shop/e.csv.gz"] = gzip.compress(odd.encode())
-    assert found("s3://shop/e.csv").path.read_text() == odd
-    assert found("s3://shop/e.csv.gz").path.read_text() == odd
-    assert pl.read_parquet(found("s3://shop/e.parquet").path)["user"].to_list() == [1, 2]
-    assert found("s3://shop/e.csv").fingerprint == found("s3://shop/e.csv", offline=True).fingerprint
+    store.files |= {"/shop-a/e.csv": odd.encode(), "/shop-a/e.parquet": parquet(pl.DataFrame({"user": [1, 2]}))}
+    store.files["/shop-a/e.csv.gz"] = gzip.compress(odd.encode())
+    assert found("s3://shop-a/e.csv").path.read_text() == odd
+    assert found("s3://shop-a/e.csv.gz").path.read_text() == odd
+    assert pl.read_parquet(found("s3://shop-a/e.parquet").path)["user"].to_list() == [1, 2]
+    assert found("s3://shop-a/e.csv").fingerprint == found("s3://shop-a/e.csv", offline=True).fingerprint
 
 
 def test_the_parquet_files_of_a_pattern_are_one_table(store):
     for n in (2, 1):
-        store.files[f"/shop/e/{n}.parquet"] = parquet(pl.DataFrame({"user": [n]}))
-    assert pl.read_parquet(found("s3://shop/e/*.parquet").path)["user"].to_list() == [1, 2]
-    assert "is a pattern, which only Parquet and JSON Lines may be" in refused("s3://shop/e/*.csv")
+        store.files[f"/shop-b/e/{n}.parquet"] = parquet(pl.DataFrame({"user": [n]}))
+    assert pl.read_parquet(found("s3://shop-b/e/*.parquet").path)["user"].to_list() == [1, 2]
+    assert "is a pattern, which only Parquet and JSON Lines may be" in refused("s3://shop-b/e/*.csv")
 
 
 def test_what_a_store_does_not_give_is_told(store):
     for name in ("none.csv", "none.parquet"):
-        said = refused(f"s3://shop/{name}")
-        assert f"RP605 's3://shop/{name}' cannot be had" in said
+        said = refused(f"s3://shop-c/{name}")
+        assert f"RP605 's3://shop-c/{name}' cannot be had" in said
         assert "404" in said
         assert "hush" not in said
-    assert "does not tell its format" in refused("s3://shop/events")
-    assert "was not fetched yet, and there is no network" in refused("s3://shop/e.csv", offline=True)
+    assert "does not tell its format" in refused("s3://shop-c/events")
+    assert "was not fetched yet, and there is no network" in refused("s3://shop-c/e.csv", offline=True)
     assert "was not fetched yet, and there is no network" in refused("hf://datasets/a/b/c.parquet", offline=True)
     assert nothing_is_kept()
 

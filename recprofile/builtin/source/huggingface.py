@@ -20,7 +20,8 @@ def fetch_dataset(uri: str, *, base: Path, cache: Path, offline: bool, progress:
     if name.startswith((".", "/")):
         name = str(Path(base, name).absolute())
     if find_spec("datasets") is None:
-        raise RunError.of("RP605", "the library of 'datasets://' is not installed", help=("pip install datasets",))
+        helps = ("pip install datasets", "the data sets that recprofile knows are written dataset://NAME/PART")
+        raise RunError.of("RP605", "the library of 'datasets://' is not installed", help=helps)
     import datasets
 
     if progress:
