@@ -398,7 +398,9 @@ def test_a_password_in_a_recipe_a_query_without_a_database_and_a_database_withou
     for (path, query), why in cases.items():
         put_recipe(path, query)
         assert status_of(["validate", "r.yaml", "--no-data"]) == 2
-        assert why in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert why in said
+        assert "hush" not in said
     assert "takes no query" in refused("events.csv")
 
 
@@ -475,6 +477,18 @@ def test_a_query_that_the_server_ends_midway_says_how_many_rows_had_come(shop):
     said = refused(shop[0], "SELECT 1 / (5000 - i) AS user, i AS item FROM generate_series(1, 10000) AS t(i)")
     assert "stopped after 4,999 rows of the query" in said
     assert "division by zero" in said
+
+
+def test_copies_are_counted_and_cleared_with_the_cache(capsys):
+    put_sqlite()
+    fetched("sqlite:///shop.db", QUERY)
+    assert status_of(["cache", "list", "--json"]) == 0
+    kinds = json.loads(capsys.readouterr().out)["kinds"]
+    assert kinds["copies of databases and the web"]["entries"] == 1
+    assert status_of(["cache", "clear"]) == 0
+    assert len(parts()) == 1
+    assert status_of(["cache", "clear", "--all"]) == 0
+    assert parts() == []
 
 
 def test_an_older_copy_stays_for_who_reads_it_and_is_gone_a_day_later(tmp_path):

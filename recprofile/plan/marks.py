@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from recprofile.assets import QUERY_HELP, SCHEMES, check_address, scheme_of, source_of, takes_query
 from recprofile.assets import Source as Offered
@@ -16,7 +17,8 @@ from recprofile.source import Source
 
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 _PASSWORD = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@:]*:[^/?#@]+@|[^?]*\?(?:.*&)?\w*(?:password|pwd|secret)=[^&]+)", re.IGNORECASE
+    r"[a-z][a-z0-9+.-]*://(?:[^/?#@:]*:(?P<user>[^/?#@]+)@|[^?]*\?(?:.*&)?\w*(?:password|pwd|secret)=(?P<option>[^&]+))",
+    re.IGNORECASE,
 )
 
 
@@ -53,7 +55,9 @@ def file_problems(recipe: Recipe, source: Source, registry: Registry) -> Iterato
 
 def address_problems(uri: str, at: Span, schemes: Mapping[str, Offered]) -> list[Problem]:
     """What is wrong with an address as text; nothing where an environment variable is still to be filled in."""
-    if _PASSWORD.match(_REFERENCE.sub("", uri)):
+    if found := _PASSWORD.match(_REFERENCE.sub("", uri)):
+        secret = found["user"] or found["option"]
+        at = replace(at, text=at.text.replace(secret, "*" * len(secret)))
         helps = ("a recipe is shared and kept with its runs: write ${env:NAME} in its place",)
         return [Problem("RP204", "a password stands in the address", at, helps)]
     if "${" in uri:
