@@ -77,10 +77,14 @@ def recprofile_updaters() -> Sequence[type[Updater[Any]]]:  # type: ignore[empty
 
 @hookspec
 def recprofile_sources() -> Mapping[str, Callable[..., Path]]:  # type: ignore[empty-body]  # a spec has no body
-    """Further URI schemes for data and assets: scheme → function(uri, *, cache, offline) to a local path.
+    """Further URI schemes for data and assets: scheme → function from a URI to a local path.
 
-    The engine calls the function when a recipe names such a URI: it fetches below the folder `cache` if need be, not
-    at all when `offline`, and raises RunError RP605 when the asset cannot be had. Built-in schemes cannot be replaced.
+    The engine calls the function when a recipe names such a URI, with the URI and those of these facts that its
+    parameters name: `cache`, the folder to fetch below (`recprofile.plugin.Copies` keeps files there); `offline`,
+    whether the network is not to be used; `base`, the folder of the recipe; `progress`, a function that is told what is
+    done, how much of it, and of how much (None: not known); and `query`, that of the recipe. A function without a
+    parameter `query` takes none, and one whose `query` has no default needs it. It raises RunError RP605 when the asset
+    cannot be had. Built-in schemes cannot be replaced.
     """
 
 

@@ -23,6 +23,8 @@ from recprofile.artifacts import (
     Table,
 )
 from recprofile.artifacts.results import EVIDENCE_SCHEMA, SENTENCE_SCHEMA
+from recprofile.assets import Copies, near_names
+from recprofile.assets import Progress as FetchProgress
 from recprofile.blending import (
     BlendChoice,
     BlendRanker,
@@ -61,7 +63,7 @@ from recprofile.components import (
     UserColumn,
     UserColumns,
 )
-from recprofile.errors import ArtifactError, DataError, RunError, did_you_mean
+from recprofile.errors import ArtifactError, DataError, RunError, did_you_mean, quoted
 from recprofile.evaluate import UserScores, judge
 from recprofile.hookspecs import hookimpl
 from recprofile.order import in_order
@@ -84,6 +86,7 @@ __all__ = [
     "ColumnsOf",
     "Component",
     "Context",
+    "Copies",
     "DataError",
     "Dataset",
     "Embeddings",
@@ -91,6 +94,7 @@ __all__ = [
     "Encoder",
     "Explainer",
     "Explanations",
+    "FetchProgress",
     "Field",
     "FloatArray",
     "FoldIn",
@@ -134,6 +138,8 @@ __all__ = [
     "judge",
     "judged_elsewhere",
     "model_validator",
+    "near_names",
+    "quoted",
     "refusal",
     "spans",
     "standardised",

@@ -21,6 +21,7 @@ from recprofile.plan import (
     data_files,
     group_problems,
     named_columns,
+    query_of,
     time_problems,
 )
 from recprofile.recipe import DataBlock, ListBlock, Recipe
@@ -109,7 +110,8 @@ def _here(
         except RecprofileError:  # an address that leads nowhere, or a variable that is not set: both are told
             continue
         if path is None:
-            notes.append(_not_here(uri))
+            asked = query_of(whole, role) is not None
+            notes.append(f"{uri} was not asked, so its rows were not looked at" if asked else _not_here(uri))
         elif role == "candidates":
             try:
                 check_ids(path, uri, at=source.at(loc))

@@ -676,8 +676,41 @@ def test_an_unknown_scheme_is_answered_with_the_known_ones():
     )
 
 
-def test_a_web_address_is_to_be_fetched_by_hand():
-    assert "fetch it yourself, and give its path on this disk" in str(refusal("https://example.org/ratings.csv"))
+def test_an_address_that_no_source_opens_is_to_be_fetched_by_hand():
+    assert "fetch it yourself, and give its path on this disk" in str(refusal("ftp://example.org/ratings.csv"))
+
+
+def test_a_source_is_given_the_facts_that_its_parameters_name(base):
+    given = {}
+
+    def asked(uri, *, query, base, progress=None):
+        given.update(uri=uri, query=query, base=base, progress=progress)
+        (base / "rows.csv").write_text("user,item\n1,2\n")
+        return base / "rows.csv"
+
+    def rest(uri, **facts):
+        given.update(facts)
+        return base / "rows.csv"
+
+    told = print
+    resolve("acme+fast://x", base=base, schemes={"acme": asked}, query="SELECT 1;", progress=told)
+    assert given == {"uri": "acme+fast://x", "query": "SELECT 1", "base": base, "progress": told}
+    given.clear()
+    resolve("rest://x", base=base, schemes={"rest": rest}, offline=True)
+    assert set(given) == {"base", "cache", "offline", "progress"}
+
+
+def test_a_query_is_refused_where_none_is_taken_and_missed_where_one_is_needed(base):
+    def asked(uri, *, query):
+        return base
+
+    def plain(uri, *, cache, offline):
+        return base
+
+    schemes = {"asked": asked, "plain": plain}
+    assert "'asked' needs a query" in str(refusal("asked://x", schemes=schemes))
+    assert "'plain' takes no query" in str(refusal("plain://x", schemes=schemes, query="SELECT 1"))
+    assert "must be a SELECT" in str(refusal("asked://x", schemes=schemes, query="DROP TABLE x"))
 
 
 def test_the_scheme_of_a_plugin_gives_a_path_that_is_fingerprinted(base):

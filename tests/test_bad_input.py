@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -234,7 +235,7 @@ DATA = [
     Case("an empty file", (), 3, "RP504", "'ratings.csv' is empty", "ratings.csv", files={"ratings.csv": ""}),
     Case("a file with a header only", (), 3, "RP504", "'items.csv' has a header and no rows", "items.csv",
          files={"items.csv": "id,title,genre\n"}),
-    Case("a folder in place of a file", (), 3, "RP501", "'ratings.csv' is a folder, and must be a file", "ratings.csv",
+    Case("an empty folder in place of a file", (), 3, "RP501", "no file in the folder '", "ratings.csv",
          files={"ratings.csv": None}),
     Case("a file that is no text", (), 3, "RP501", "'items.csv' cannot be read: the text is not UTF-8", "items.csv",
          "at items.csv, line 2", files={"items.csv": b"id,title,genre\n1,\xff\xfe,x\n"}),
@@ -382,8 +383,8 @@ ELSEWHERE = [
          "data set 'movielens-100k'", "dataset://movielens-100k/items", "recprofile data fetch movielens-100k"),
     Case("a data set that is not known", (("items: items.csv", "items: dataset://movielens/items"),), 2, "RP204",
          "no data set 'movielens'", "dataset://movielens/items", "did you mean 'movielens-1m'?"),
-    Case("an address of an unknown kind", (("items: items.csv", "items: s3://shop/items.csv"),), 2, "RP204",
-         "no scheme 's3://'", "s3://shop/items.csv", "fetch it yourself"),
+    Case("an address of an unknown kind", (("items: items.csv", "items: ftp://shop/items.csv"),), 2, "RP204",
+         "no scheme 'ftp://'", "ftp://shop/items.csv", "fetch it yourself"),
     Case("a file in place of a model", encode("encode: hf/text\n    with: {model: items.csv, columns: [title]}"), 4,
          "RP605", "the model 'items.csv' is a file, and must be a folder", "items.csv"),
 ]  # fmt: skip
@@ -888,7 +889,32 @@ ONE_ITEM = [f"{u},0,4,{n}" for n, u in enumerate(USERS)]
 EQUAL = [f"{u},{i},3,{i}" for u in USERS for i in range(8)]
 BINARY = {"ratings.csv": "user,item\n" + "".join(f"{u},{i}\n" for u, i, *_ in EVENTS)}
 ODD_IDS = str.maketrans({"a": '"ä ""q"" 日本"', "b": "b \N{PILE OF POO}", "c": "'; drop", "d": "[bold]d[/bold]"})
+TENTH = [(u, i, "" if n % 10 == 4 else w, t) for n, (u, i, w, t) in enumerate(EVENTS)]
+IMPUTED = (("stages:\n", "stages:\n  - preprocess: impute\n    with: {columns: {weight: median}}\n"),)
+
+
+def at_times(form: Callable[[int], object]) -> dict[str, str]:
+    """The events a billion seconds later, their times in a form."""
+    return log(*(f"{u},{i},{w},{form(t + 1_600_000_000)}" for u, i, w, t in EVENTS))
+
+
+def iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
 ODD = [
+    Case("a tenth of the weights missing where a stage fills them", IMPUTED, 0, "", "",
+         files=log(*(",".join(map(str, row)) for row in TENTH))),
+    Case("times in milliseconds", (), 0, "", "times in column 'time' are milliseconds since 1970, and were cut",
+         files=at_times(lambda t: 1000 * t)),
+    Case("times in microseconds", (), 0, "", "times in column 'time' are microseconds since 1970, and were cut",
+         files=at_times(lambda t: 1_000_000 * t)),
+    Case("times as text", (), 0, "", "", files=at_times(iso)),
+    Case("ids with spaces", (), 0, "", "1 user id with spaces at an end, such as 'b ', kept as they are",
+         files=log(*(f"{u.replace('a', 'a person').replace('b', 'b ')},{i},{w},{t}" for u, i, w, t in EVENTS))),
+    Case("an item that no one touched", (), 0, "", "", files={"items.csv": ITEMS + "99,far sun,sf,2001\n"}),
+    Case("a user with a hundred thousand events", (), 0, "", "", files={
+        "ratings.csv": RATINGS + "".join(f"a,{n % 12},{1 + n % 5},{n}\n" for n in range(100_000))}),
     Case("one user", (), 0, "", "", files={**log(*ONE_USER), "users.csv": "id,gender\na,F\n"}),
     Case("one item", split("{by: user-cold, holdout: 0.3}"), 0, "", "",
          files={**log(*ONE_ITEM), "items.csv": ITEMS[: ITEMS.index("1,red sun")]}),

@@ -408,9 +408,9 @@ def test_everything_that_is_missing_is_told_at_once(refusal):
     ]
 
 
-def test_a_folder_is_no_file(refusal, tmp_path):
+def test_an_empty_folder_is_no_table(refusal, tmp_path):
     (tmp_path / "log.csv").mkdir()
-    assert refusal() == "r.yaml:3:17: RP501 'log.csv' is a folder, and must be a file"
+    assert refusal().startswith("r.yaml:3:17: RP501 no file in the folder 'log.csv'")
 
 
 def test_an_unknown_ending_asks_for_the_format(refusal):
@@ -485,6 +485,28 @@ def test_a_broken_file_is_refused_with_the_line(refusal, name, content, why, hel
     told = refusal(f"  interactions: {name}\n", **{name.replace(".", "_"): content})
     lines = [f"r.yaml:3:17: RP501 '{name}' cannot be read: {why}", *(f"= {line}" for line in helps)]
     assert told == "\n".join(lines)
+
+
+def test_a_file_of_two_encodings_is_refused_with_the_line_and_how_many_there_are(refusal):
+    mixed = (HEAD + "José,1,1,1\n").encode() + "René,1,1,1\nZoë,1,1,1\n".encode("latin-1")
+    told = refusal(log_csv=mixed).splitlines()
+    assert told == [
+        "r.yaml:3:17: RP501 'log.csv' cannot be read: the text is not UTF-8 (byte 0xe9)",
+        "= at log.csv, line 3",
+        "= read as latin-1, 'René,1,1,1' stands there",
+        "= of the lines beyond ASCII, 2 of another encoding and 1 of UTF-8: mend the former",
+    ]
+
+
+def test_ids_with_spaces_at_an_end_are_kept_and_noted(load):
+    notes: list[str] = []
+    log = HEAD + "".join(f"{u},{i},1,{t}\n" for t, (u, i) in enumerate([("a", "x y"), ("a ", "x y"), ("b c", "z")] * 5))
+    data = load(log_csv=log, warned=notes)
+    assert data.users.ids.ids.to_list() == ["a", "a ", "b c"]
+    assert (
+        notes[0]
+        == "1 user id with spaces at an end, such as 'a ', kept as they are, 1 differing from another by that alone"
+    )
 
 
 def test_a_broken_table_is_refused_with_the_line(refusal):

@@ -1,14 +1,17 @@
 """The pages of docs/: generated parts are fresh, the tutorial does what it says, and every block of code is right."""
 
 import ast
+import csv
 import json
 import os
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +81,7 @@ def shop(tmp_path, monkeypatch):
     for name in ("ratings.csv", "books.csv"):
         shutil.copy(DATA / name, tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SHOP_PASSWORD", "of a page")
     monkeypatch.setenv("COLUMNS", "100")
     for made in (console, errors_console):
         made.cache_clear()
@@ -209,6 +213,26 @@ def test_the_recipe_of_the_reference_runs(shop):
     (block,) = [b for b in blocks(ROOT / "docs" / "recipe.md") if b.title == "shop.yaml"]
     Path("shop.yaml").write_text(block.text, encoding="utf-8")
     assert recprofile.run("shop.yaml", offline=True, device="cpu").passed
+
+
+def test_the_sources_of_the_reference_give_what_its_file_gives(shop):
+    lines = Path("ratings.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    Path("ratings").mkdir()
+    Path("ratings/1.csv").write_text("".join(lines[:40]), encoding="utf-8")
+    Path("ratings/2.csv").write_text("".join([lines[0], *lines[40:]]), encoding="utf-8")
+    with closing(sqlite3.connect("shop.db")) as connection, connection:
+        connection.execute("CREATE TABLE ratings (reader, book, stars, at)")
+        columns = csv.DictReader(lines)
+        rows = [(r["user"], r["item"], float(r["weight"]), int(r["time"])) for r in columns]
+        connection.executemany("INSERT INTO ratings VALUES (?, ?, ?, ?)", rows)
+    found = {}
+    for block in blocks(ROOT / "docs" / "recipe.md"):
+        if block.title in ("shop.yaml", "from-parts.yaml", "from-sqlite.yaml"):
+            Path(block.title).write_text(block.text, encoding="utf-8")
+            run = recprofile.run(block.title, offline=True, device="cpu", out=block.title.removesuffix(".yaml"))
+            found[block.title] = json.loads((Path(run.out) / "metrics.json").read_text(encoding="utf-8"))
+    assert len(found) == 3
+    assert found["from-parts.yaml"] == found["from-sqlite.yaml"] == found["shop.yaml"]
 
 
 def test_every_page_is_in_the_navigation_and_reached_by_links_that_exist():

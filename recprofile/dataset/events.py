@@ -73,6 +73,7 @@ def names_in(
     ]
     wanted += [("columns", name, span(("interactions", "columns", i))) for i, name in enumerate(names.context)]
     problems = missing_columns(file, "" if like else "interactions", wanted)
+    problems = problems or file.types_problems(names.read(), file.at)
     return file, (None if problems else names), problems
 
 
@@ -85,7 +86,7 @@ def read_events(
     """
     may_miss = "weight" in fills
     if file.kind == "parquet":
-        frame = _parquet(file, names)
+        frame = file.read_text(names.read())
     else:
         # The quick way reads values as the numbers that they seem to be. Where that fails, or gives something that is
         # not allowed, they are read as text, and what is wrong is said of the text.
@@ -110,13 +111,6 @@ def sample_problems(file: DataFile, names: Names, span: Where, *, fills: frozens
     if file.kind == "csv":
         frame, rows = _without_empty(file, frame, lambda _: None)
     return _checked(file, names, frame, span, may_miss="weight" in fills, rows=rows)[1]
-
-
-def _parquet(file: DataFile, names: Names) -> pl.DataFrame:
-    try:
-        return file.read(names.read(), {})
-    except PolarsError as error:
-        raise file.broken(error) from None
 
 
 def _typed(file: DataFile, names: Names) -> pl.DataFrame | None:

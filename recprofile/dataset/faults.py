@@ -106,14 +106,28 @@ class TextForm:
         return None
 
     def _undecodable(self) -> Fault:
+        """The first line that is not UTF-8; how many there are, and whether others are, tells what helps."""
+        first: tuple[int, bytes, int] | None = None
+        wrong = right = 0
         with self._open() as raw:
             for line, content in enumerate(raw, start=1):
+                if content.isascii():
+                    continue
                 try:
                     content.decode("utf-8")
+                    right += 1
                 except UnicodeDecodeError as error:
-                    what = f"the text is not UTF-8 (byte 0x{content[error.start]:02x})"
-                    return Fault(what, line, ("save it as UTF-8, or convert it: iconv -f latin1 -t utf-8",))
-        return Fault("the text is not UTF-8", 1)
+                    wrong += 1
+                    first = first or (line, content, error.start)
+        if first is None:
+            return Fault("the text is not UTF-8", 1)
+        line, content, start = first
+        what = f"the text is not UTF-8 (byte 0x{content[start]:02x})"
+        if not right or b"\0" in content:
+            return Fault(what, line, ("save it as UTF-8, or convert it: iconv -f latin1 -t utf-8",))
+        around = content[max(0, start - 15) : start + 15].decode("latin-1").strip()
+        counts = f"of the lines beyond ASCII, {wrong} of another encoding and {right} of UTF-8: mend the former"
+        return Fault(what, line, (f"read as latin-1, {quoted(around)} stands there", counts))
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Each record and the line it begins on, the header first; a blank line is an empty record."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from recprofile.artifacts import BoolArray, Dataset, IdMap, IntArray, Interactions, PositiveRule, Table
 from recprofile.dataset.events import Events, read_events
@@ -67,7 +68,9 @@ def load_dataset(
     ids, codes = {}, {}
     for axis in AXES:
         ids[axis], codes[axis] = _dense(found, axis)
-    notes = [note for events in found.events.values() for note in events.notes]
+    notes = [note for file in found.files.values() for note in file.notes]
+    notes += [note for events in found.events.values() for note in events.notes]
+    notes += [note for axis in AXES if (note := _spaced(ids[axis], axis))]
     tables = {axis: _table(found, axis, ids[axis], codes[axis], notes) for axis in AXES}
     rule = PositiveRule(block.positive.op, block.positive.threshold) if block.positive else None
     parts = {
@@ -112,6 +115,20 @@ def _dense(found: _Read, axis: Axis) -> tuple[IdMap, dict[str, IntArray]]:
         outside[axis] = found.tables[axis].ids
     ids, codes = dense_rows(*outside.values())
     return ids, dict(zip(outside, codes, strict=True))
+
+
+def _spaced(ids: IdMap, axis: Axis) -> str:
+    """That ids have spaces at an end, by which an id may have become two; '' where none has."""
+    if ids.ids.dtype != pl.String:
+        return ""
+    bare = ids.ids.str.strip_chars()
+    spaced = ids.ids.filter(bare != ids.ids)
+    if len(spaced) == 0:
+        return ""
+    twins = len(ids) - bare.n_unique()
+    more = f", {twins} differing from another by that alone" if twins else ""
+    which = f"{_counted(len(spaced), f'{axis[:-1]} id')} with spaces at an end, such as {spaced[0]!r}"
+    return f"{which}, kept as they are{more}"
 
 
 def _table(found: _Read, axis: Axis, ids: IdMap, codes: Mapping[str, IntArray], notes: list[str]) -> Table:

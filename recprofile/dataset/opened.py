@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recprofile.dataset.events import Names, names_in
-from recprofile.dataset.source import DataFile, Where, open_file
+from recprofile.dataset.parts import open_data
+from recprofile.dataset.source import DataFile, Where
 from recprofile.dataset.split import default_split
 from recprofile.dataset.tables import Axis, table_problems
 from recprofile.errors import DataError, Problem, quoted
@@ -51,14 +52,14 @@ def open_files(block: DataBlock, paths: Mapping[str, Path], span: Where, *, most
         if role not in paths:
             continue
         try:
-            files[role] = open_file(paths[role], shown, form=source.format, separator=source.separator, at=span(loc))
+            files[role] = open_data(paths[role], shown, form=source.format, separator=source.separator, at=span(loc))
         except DataError as error:
             problems += error.problems
 
     names: dict[str, Names] = {}
     for role in EVENTS:
         if role in files:
-            is_whole = most is None or paths[role].stat().st_size <= most
+            is_whole = most is None or files[role].size <= most
             files[role], named, lacking = names_in(
                 files[role], log, place_of(role, files[role], span), like=names.get("interactions"), is_whole=is_whole
             )
@@ -67,7 +68,7 @@ def open_files(block: DataBlock, paths: Mapping[str, Path], span: Where, *, most
                 names[role] = named
     for axis, source in tables.items():
         if axis in files:
-            if most is None or paths[axis].stat().st_size <= most:
+            if most is None or files[axis].size <= most:
                 files[axis] = files[axis].having([source.id])
             problems += table_problems(files[axis], source, axis, span)
     return Opened(files, names, tables, tuple(problems))

@@ -120,7 +120,7 @@ def _positive_problems(block: DataBlock, file: DataFile, log: Names, span: Where
 def _header(opened: Opened, role: str, id: str) -> Table | None:
     """A table's columns without its rows; None where not all of them are known."""
     file = opened.files.get(role)
-    if file is None or (file.kind == "jsonl" and _size(file) > WHOLE_BYTES):
+    if file is None or (file.kind == "jsonl" and file.size > WHOLE_BYTES):
         return None
     frame = file.sample.head(0)
     return Table(IdMap.of(), frame.drop(id) if id in frame.columns else frame, file.shown)
@@ -152,10 +152,10 @@ def _every_id(table: DataFile, column: str) -> pl.Series | None:
     if table.sample.height < SAMPLE:
         series = table.sample[column]
     elif table.kind == "parquet":
-        if pl.scan_parquet(table.path, glob=False).select(pl.len()).collect().item() > WHOLE_ROWS:
+        if (_rows(table)[0] or 0) > WHOLE_ROWS:
             return None
         series = table.read([column], {})[column]
-    elif _size(table) > WHOLE_BYTES or _is_packed(table):
+    elif table.size > WHOLE_BYTES or table.is_packed:
         return None
     else:
         series = table.read_text([column])[column]
@@ -166,20 +166,24 @@ def _every_id(table: DataFile, column: str) -> pl.Series | None:
 def _facts(role: str, file: DataFile) -> FileFacts:
     rows, is_exact = _rows(file)
     types = {name: str(dtype) for name, dtype in file.sample.schema.items()}
-    return FileFacts(role, file.shown, file.kind, rows, is_exact, _size(file), types)
+    return FileFacts(role, file.shown, file.kind, rows, is_exact, file.size, types)
 
 
 def _rows(file: DataFile) -> tuple[int | None, bool]:
     """How many rows a file has, and whether that is exact: Parquet says it, lines are counted or estimated."""
+    if file.parts[0] is not file:
+        counts = [_rows(part) for part in file.parts]
+        known = [rows for rows, _ in counts if rows is not None]
+        return (sum(known) if len(known) == len(counts) else None), all(is_exact for _, is_exact in counts)
     if file.kind == "parquet":
         return int(pl.scan_parquet(file.path, glob=False).select(pl.len()).collect().item()), True
-    if file.sample.height < SAMPLE:
+    if 0 < file.sample.height < SAMPLE:  # none is kept of a part
         return file.sample.height, True
-    if _is_packed(file):
+    if file.is_packed:
         return None, False
     with file.path.open("rb") as raw:
         head = raw.read(COUNTED)
-    size = _size(file)
+    size = file.size
     lines = _line_ends(head, quotes=file.kind == "csv")
     if len(head) == size:
         lines += not head.endswith(b"\n")
@@ -195,12 +199,3 @@ def _line_ends(text: bytes, *, quotes: bool) -> int:
     characters = np.frombuffer(text, np.uint8)
     outside = np.cumsum(characters == ord('"'), dtype=np.int32) % 2 == 0
     return int(np.count_nonzero(outside & (characters == ord("\n"))))
-
-
-def _size(file: DataFile) -> int:
-    return file.path.stat().st_size
-
-
-def _is_packed(file: DataFile) -> bool:
-    with file.path.open("rb") as raw:
-        return raw.read(4)[:2] == b"\x1f\x8b" or file.path.suffix.lower() == ".zst"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,7 +13,7 @@ from polars.exceptions import ComputeError, NoDataError, PolarsError
 
 from recprofile.dataset.faults import Fault, TextForm
 from recprofile.dataset.ids import outside_ids
-from recprofile.errors import DataError, Span, did_you_mean, quoted
+from recprofile.errors import DataError, Problem, Span, did_you_mean, quoted
 
 Kind = Literal["csv", "parquet", "jsonl"]
 Types = Mapping[str, type[pl.DataType]]
@@ -43,7 +43,7 @@ class DataFile:
     """A data file that is there and has rows; made by `open_file`.
 
     `shown` is the path as the recipe spells it and `at` where; `columns` are the names in its header; `sample` has its
-    first rows, as text for CSV and TSV.
+    first rows, as text for CSV and TSV. `notes` say what was left out.
     """
 
     path: Path
@@ -53,6 +53,7 @@ class DataFile:
     at: Span | None
     columns: tuple[str, ...]
     sample: pl.DataFrame
+    notes: tuple[str, ...] = ()
 
     def read(self, columns: Sequence[str], types: Types, exprs: Sequence[pl.Expr] = ()) -> pl.DataFrame:
         """Columns, or expressions on them; as text where `types` does not say, but those of Parquet as they are.
@@ -80,7 +81,7 @@ class DataFile:
             raise self.broken(error) from None
 
     def read_text(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Columns of a text file, all as text; raises DataError RP501 with the line when the file is broken."""
+        """Columns, those of a text file as text; raises DataError RP501 with the line when the file is broken."""
         try:
             return self.read(columns, {})
         except PolarsError as error:
@@ -101,8 +102,11 @@ class DataFile:
         return replace(self, columns=tuple(sample.columns), sample=sample)
 
     def read_all(self) -> pl.DataFrame:
-        """Every column of a JSON Lines file, with the types that all its rows allow; raises PolarsError."""
-        return pl.scan_ndjson(_jsonl(self.path), infer_schema_length=None).collect()
+        """Every column of a JSON Lines file, with the types that all its rows allow; raises DataError RP501."""
+        try:
+            return pl.scan_ndjson(_jsonl(self.path), infer_schema_length=None).collect()
+        except PolarsError as error:
+            raise self.broken(error) from None
 
     def broken(self, error: PolarsError) -> DataError:
         """RP501: what is wrong with the file and on which line, else what polars says."""
@@ -123,6 +127,26 @@ class DataFile:
         line = None if self.kind == "parquet" else self.form.line_of(row)
         named = f", column '{column}'" if column else ""
         return f"{self.shown}, row {row + 1}{f' (line {line})' if line else ''}{named}"
+
+    def types_problems(self, columns: Iterable[str], at: Span | None) -> list[Problem]:
+        """What is wrong with the types of columns between its parts."""
+        return []
+
+    @property
+    def parts(self) -> tuple[DataFile, ...]:
+        """The files that it consists of: itself."""
+        return (self,)
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self.path.stat().st_size
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is compressed as a whole."""
+        with self.path.open("rb") as raw:
+            return raw.read(2) == b"\x1f\x8b" or self.path.suffix.lower() == ".zst"
 
     @property
     def form(self) -> TextForm:

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from polars.exceptions import PolarsError
 
 from recprofile.artifacts import IdMap, IntArray, Table
 from recprofile.dataset.columns import as_typed, missing_columns
@@ -33,8 +32,12 @@ class Attributes:
 
 
 def table_problems(file: DataFile, block: TableSource, axis: Axis, span: Where) -> list[Problem]:
-    """RP502 when the id column is missing."""
-    return missing_columns(file, axis, [("id", block.id, span((axis, "id")))])
+    """RP502 when the id column is missing, or a part lacks a column that another has; RP503 when types differ."""
+    problems = missing_columns(file, axis, [("id", block.id, span((axis, "id")))])
+    if problems or len(file.parts) == 1:
+        return problems
+    others = [("columns", name, file.at) for name in file.columns if name != block.id]
+    return [*missing_columns(file, axis, others), *file.types_problems(file.columns, file.at)]
 
 
 def read_table(
@@ -44,7 +47,8 @@ def read_table(
 
     Raises DataError RP501 for a broken file, RP503 for a missing id and RP506 for one that stands twice.
     """
-    return attributes_of(file, _read(file), block, axis, span, warn=warn)
+    frame = file.read_all() if file.kind == "jsonl" else file.read_text(file.columns)
+    return attributes_of(file, frame, block, axis, span, warn=warn)
 
 
 def attributes_of(
@@ -84,23 +88,15 @@ def made_table(ids: IdMap, codes: IntArray, given: Attributes) -> Table:
     return Table(ids, given.frame.select(pl.all().gather(index)), given.file.shown, rows)
 
 
-def _read(file: DataFile) -> pl.DataFrame:
-    try:
-        if file.kind == "jsonl":
-            return file.read_all()
-        return file.read(file.columns, {})
-    except PolarsError as error:
-        raise file.broken(error) from None
-
-
 def _refuse_repeats(column: Column, ids: pl.Series, axis: Axis, file: DataFile, rows: NDArray[np.int64]) -> None:
     repeated = ids.is_duplicated()
     if not repeated.any():
         return
     value = ids[int(repeated.arg_true()[0])]
     two = rows[(ids == value).arg_true()[:2].to_numpy()]
-    places = " and ".join(file.place(int(row)).removeprefix(f"{file.shown}, ") for row in two)
+    first, *others = (file.place(int(row)) for row in two)
+    places = " and ".join([first, *(place.removeprefix(f"{file.shown}, ") for place in others)])
     count = int(ids.len() - ids.n_unique())
     more = f" ({count} such rows)" if count > 1 else ""
     message = f"the {axis[:-1]} id {quoted(str(value))} stands twice in {quoted(file.shown)}{more}"
-    raise DataError.of("RP506", message, at=column.at, help=(f"at {file.shown}, {places}",))
+    raise DataError.of("RP506", message, at=column.at, help=(f"at {places}",))

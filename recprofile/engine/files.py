@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from recprofile.assets import Asset, Progress, Source, resolve
+from recprofile.assets import Asset, Progress, Takes, resolve
 from recprofile.components import IsAsset
 from recprofile.errors import DataError, Problem, RecprofileError, RunError, Span
-from recprofile.plan import Plan, data_files
+from recprofile.plan import Plan, data_files, query_of
 from recprofile.registry import Registry
 from recprofile.source import expand_env, unexpanded
 
@@ -26,13 +26,12 @@ def resolve_files(
     """The data block's files by key ('interactions', 'items', 'users', 'test', 'valid', and 'candidates'), and the
     stages' assets by stage id and parameter.
 
-    Raises DataError RP501 for a data file that is not there, RunError RP605 for a data set or asset that cannot be had.
+    Raises DataError RP501 for a data file that is not there and RP502 to RP504 for a query whose rows are of no use,
+    RunError RP605 for a data set or asset that cannot be had.
     """
-    schemes: dict[str, Source] = {}
-    for offered in registry.manager.hook.recprofile_sources():
-        schemes |= offered
+    schemes = registry.sources()
 
-    def find(uri: str, loc: Loc, *, is_file: bool = False) -> Asset:
+    def find(uri: str, loc: Loc, *, takes: Takes = "any", query: str | None = None) -> Asset:
         try:
             asset = resolve(
                 expand_env(uri),
@@ -41,22 +40,24 @@ def resolve_files(
                 offline=offline,
                 progress=progress,
                 schemes=schemes,
-                is_file=is_file,
+                takes=takes,
+                query=None if query is None else expand_env(query),
             )
         except RecprofileError as error:
-            raise _placed(error, plan.source.at(loc), uri) from error
+            raise _placed(error, plan.source.at(loc), uri + (query or "")) from error
         return Asset(uri, asset.path, asset.fingerprint)  # as written: an expanded ${env:…} is never kept
 
     files: dict[str, Asset] = {}
     missing: list[Problem] = []
     for name, uri, loc in data_files(plan.recipe, plan.source):
         try:
-            files[name] = find(uri, loc, is_file=True)
+            takes: Takes = "file" if name == "candidates" else "table"
+            files[name] = find(uri, loc, takes=takes, query=query_of(plan.recipe, name))
         except RecprofileError as error:
             is_path = "://" not in uri or uri.startswith("file://")
             missing += [replace(p, code="RP501") if is_path else p for p in error.problems]
     if missing:
-        raise DataError(missing) if any(p.code == "RP501" for p in missing) else RunError(missing)
+        raise DataError(missing) if any(p.code.startswith("RP5") for p in missing) else RunError(missing)
     assets: dict[tuple[str, str], Asset] = {}
     for stage in (*plan.stages, *plan.baselines):
         for name, _, uri in stage.marked(IsAsset):

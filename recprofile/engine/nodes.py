@@ -139,7 +139,9 @@ def build_graph(
 def _without_paths(block: dict[str, Any]) -> dict[str, Any]:
     """The data block less where its files lie: their contents count, and their endings, which say the format."""
     return {
-        name: {n: v for n, v in part.items() if n not in ("path", "test", "valid")} if isinstance(part, dict) else part
+        name: {n: v for n, v in part.items() if n not in ("path", "query", "test", "valid")}
+        if isinstance(part, dict)
+        else part
         for name, part in block.items()
     }
 

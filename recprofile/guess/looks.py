@@ -14,7 +14,8 @@ import polars as pl
 from recprofile.dataset.columns import as_typed
 from recprofile.dataset.faults import TextForm
 from recprofile.dataset.ids import outside_ids
-from recprofile.dataset.source import FORMATS, DataFile, ending_of, open_file
+from recprofile.dataset.parts import open_data
+from recprofile.dataset.source import FORMATS, DataFile, ending_of
 from recprofile.errors import DataError, quoted
 
 ROWS = 20_000  # first rows of a file that guesses rest on
@@ -118,7 +119,7 @@ class Seen:
     def ids(self, column: str) -> pl.Series:
         """Ids in a column as text, each once: all of them where the file is not large, else those of the first rows."""
         series = self.columns[column].values
-        if not self.is_whole and self.file.path.stat().st_size <= ALL_IDS:
+        if not self.is_whole and self.file.size <= ALL_IDS:
             series = self.file.read_text([column])[column]
         elif self.file.kind == "csv":
             series = series.cast(pl.String)
@@ -138,7 +139,7 @@ def look_at(path: Path, shown: str) -> Seen:
     Raises DataError: RP501 for a file that cannot be read, RP502 for one without a header, RP504 for an empty one.
     """
     form, separator = (None, None) if not path.is_file() else _form(path, shown)
-    file = open_file(path, shown, form=form or "auto", separator=separator, at=None)
+    file = open_data(path, shown, form=form or "auto", separator=separator, at=None)
     frame = file.first(ROWS + 1)
     is_whole = frame.height <= ROWS
     frame = frame.head(ROWS)

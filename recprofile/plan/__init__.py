@@ -7,7 +7,7 @@ searched, `make` puts a Plan together.
 
 from recprofile.plan.demands import column_problems, group_problems, named_columns, time_problems
 from recprofile.plan.make import Judgement, judge, make_plan
-from recprofile.plan.stages import Plan, PlannedStage, data_files
+from recprofile.plan.stages import Plan, PlannedStage, data_files, query_of
 from recprofile.plan.tuning import Knob, changed, knobs_of
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "knobs_of",
     "make_plan",
     "named_columns",
+    "query_of",
     "time_problems",
 ]

@@ -134,3 +134,8 @@ def data_files(recipe: Recipe, source: Source) -> Iterator[tuple[str, str, Loc]]
             yield "valid", split.valid, ("data", "split", "valid")
     if recipe.lists.candidates not in ("all", "cold"):
         yield "candidates", recipe.lists.candidates, ("list", "candidates")
+
+
+def query_of(recipe: Recipe, name: str) -> str | None:
+    """The query of one of the `data_files`, where it has one."""
+    return getattr(getattr(recipe.data, name, None), "query", None)

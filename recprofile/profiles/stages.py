@@ -125,9 +125,7 @@ class Stages:
     def encoder(self, id: str) -> tuple[Encoder[Any], Context]:
         """An encode stage's component, and its Context with its models found or fetched."""
         stage = self.encoders[id]
-        schemes: dict[str, Any] = {}
-        for offered in self.registry.manager.hook.recprofile_sources():
-            schemes |= offered
+        schemes = self.registry.sources()
         paths = {}
         for name, _, uri in stage.marked(IsAsset):
             base = self.plan.source.folder((*(stage.loc or ()), "with", name))

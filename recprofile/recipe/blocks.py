@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, Wit
 
 from recprofile.errors import quoted
 from recprofile.recipe.splits import Split
+from recprofile.recipe.statement import one_select
 from recprofile.shape import Model, refusal
 from recprofile.source.compose import core_scalar
 
@@ -92,12 +93,28 @@ Separator = Annotated[
 ]
 
 
+def _query(text: str) -> str:
+    if "${" not in text:  # else a run sees what it is
+        try:
+            one_select(text)
+        except ValueError as error:
+            raise refusal("RP204", f"the query {error}") from None
+    return text
+
+
+Query = Annotated[str, AfterValidator(_query)]
+
+
 class TableSource(Model):
     """A file of items or users, one row each. A bare path stands for `{path: …}`."""
 
     shorthand: ClassVar[str | None] = "path"
 
-    path: str = Field(min_length=1, description="Path, relative to the recipe, or URI of the file.")
+    path: str = Field(
+        min_length=1,
+        description="A file, a folder of parts or a pattern as events/*.parquet, relative to the recipe; or a URI.",
+    )
+    query: Query | None = Field(None, description="Rows of a database that the path names: one SELECT.")
     id: Column = Field("id", description="Column of the ids, as the interactions have them.")
     format: Format = Field("auto", description="File format; auto: by the ending of the path.")
     separator: Separator | None = Field(
@@ -110,7 +127,11 @@ class InteractionsSource(Model):
 
     shorthand: ClassVar[str | None] = "path"
 
-    path: str = Field(min_length=1, description="Path, relative to the recipe, or URI of the file.")
+    path: str = Field(
+        min_length=1,
+        description="A file, a folder of parts or a pattern as events/*.parquet, relative to the recipe; or a URI.",
+    )
+    query: Query | None = Field(None, description="Rows of a database that the path names: one SELECT.")
     user: Column = Field("user", description="Column of user ids.")
     item: Column = Field("item", description="Column of item ids.")
     weight: Column | None = Field(

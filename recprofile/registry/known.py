@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -104,6 +105,13 @@ class Registry:
         for one in self.manager.hook.recprofile_executors():
             offered |= one
         return {**offered, "local": lambda _: LocalExecutor()}
+
+    def sources(self) -> dict[str, Callable[..., Path]]:
+        """The URI schemes that plugins open; those of builtin cannot be replaced."""
+        offered: dict[str, Callable[..., Path]] = {}
+        for one in self.manager.hook.recprofile_sources():  # builtin, registered first, comes last
+            offered |= one
+        return offered
 
     def baselines(self) -> list[str]:
         """Names of the builtin recommenders that every recipe is compared with, unless it names others."""
