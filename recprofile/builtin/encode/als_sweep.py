@@ -84,7 +84,7 @@ class Side:
 
     def penalty(self, side: FloatArray) -> float:
         """Σ λ |x|²."""
-        return float(self.ridge.astype(np.float64) @ np.einsum("nd,nd->n", side, side, dtype=np.float64))
+        return float(self.ridge.astype(np.float64) @ np.einsum("ij,ij->i", side, side, dtype=np.float64))
 
 
 def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, FloatArray]:
