@@ -1,4 +1,4 @@
-"""Rows of PostgreSQL by COPY in its text form: a little faster than a binary cursor, and with the columns' own types.
+"""Rows of PostgreSQL by COPY in its text form: about as fast as a binary cursor, but with the columns' own types.
 
 The text form has one line a row, tabs between columns, `\\N` for what is missing, and a backslash before what would
 be one of these.
