@@ -223,6 +223,22 @@ def test_events_of_the_run_that_come_again_are_known_though_they_were_scaled(cap
     assert people.log.height == RATINGS.count("\n") - 1
 
 
+def test_what_was_learnt_before_a_stage_that_is_not_done_again_is_not_done_either(capsys):
+    Path("ratings.csv").write_text(RATINGS.replace(",,", ",3,"))
+    write_recipe(
+        "  - preprocess: scale\n    with: {columns: {weight: quantile, pages: standard}}\n"
+        "  - preprocess: propensity\n    with: {weights: multiply}\n"
+    )
+    recprofile.run("shop.yaml")
+    Path("more.csv").write_text("id,title,genre,pages\nx1,a new book,b,150\n")
+    told = update(capsys, ("ada", "i03", 5, LATER), items="more.csv").err
+    assert told == (
+        "warning scale: is not done to new items, whose 'pages' counts as missing until the next run\n"
+        "warning scale: is not done to later events, which weigh what their file says\n"
+        "warning propensity: is not done to later events, which weigh what their file says\n"
+    )
+
+
 def test_time_decay_goes_on_from_the_last_event_of_the_run(capsys):
     Path("ratings.csv").write_text(RATINGS.replace(",,", ",3,"))
     write_recipe("  - preprocess: time-decay\n    with: {half_life_days: 0.05}\n")

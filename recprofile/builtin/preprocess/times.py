@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,6 @@ from recprofile.plugin import (
     LearningPreprocessor,
     Params,
     Preprocessor,
-    Tunable,
 )
 
 DAY = 86_400  # seconds
@@ -27,9 +26,7 @@ SESSION, POSITION = "session", "session_position"
 
 
 class TimeDecayParams(Params):
-    half_life_days: Annotated[float, Tunable(1, 1000, log=True)] = Field(
-        30, gt=0, le=36_500, description="Age at which an event counts half, in days."
-    )
+    half_life_days: float = Field(30, gt=0, le=36_500, description="Age at which an event counts half, in days.")
     since: Literal["train", "user"] = Field(
         "train", description="Age is measured from the last training event of all, or from the user's own last one."
     )
@@ -63,8 +60,8 @@ class TimeDecay(LearningPreprocessor[TimeDecayParams]):
             last = np.full(data.n_users, np.iinfo(np.int64).min)
             np.maximum.at(last, train.user, train.time)
             age = last[train.user] - train.time
-        else:
-            age = learnt["now"] - train.time
+        else:  # a run without a training event has no last one
+            age = learnt.get("now", int(train.time.max())) - train.time
         factor = np.exp2(age * (-1 / (DAY * self.params.half_life_days)))
         weight = (train.weight * factor).astype(np.float32)
         told = f"time-decay: weights of training events times {factor.min():.3g} to {factor.max():.3g}"
