@@ -65,7 +65,7 @@ from recprofile.evaluate import UserScores, judge
 from recprofile.hookspecs import hookimpl
 from recprofile.ranking import top_k
 from recprofile.shape import refusal
-from recprofile.threads import Rows, dealt, each
+from recprofile.threads import Rows, dealt, each, threads
 
 __all__ = [
     "EVIDENCE_SCHEMA",
@@ -132,6 +132,7 @@ __all__ = [
     "model_validator",
     "refusal",
     "standardised",
+    "threads",
     "top_k",
     "unit_scores",
     "user_blocks",

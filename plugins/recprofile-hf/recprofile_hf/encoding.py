@@ -9,12 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from recprofile.plugin import Context, FloatArray, IntArray, RunError
+from recprofile.plugin import Context, FloatArray, IntArray, Rows, RunError
 from recprofile_hf.kept import KeptVectors, model_fingerprint
-
-Rows = NDArray[np.int64]
 
 FLUSH_SECONDS = 20.0  # how much work a kill can cost
 
@@ -92,9 +89,12 @@ def _encoded(
     What is kept always ends with a whole batch, and the texts left then make the very batches that were still to come:
     a run that is killed and begun again gives the same bits as one that was not.
     """
+    from recprofile_hf.loading import load
     from recprofile_hf.model import TextModel
+    from recprofile_hf.networks import on_devices
 
-    model = TextModel.load(folder, settings=settings, device=ctx.device)
+    loaded = load(folder, settings)
+    model = TextModel.of(loaded, on_devices(loaded, [ctx.device], pooling=settings.pooling))
     fresh: list[tuple[Rows, Encodings]] = []
     flushed = time.monotonic()
     try:
