@@ -44,7 +44,7 @@ class TextModel:
         A batch that does not fit into memory is halved, and so are those to come. Raises RunError RP604 when a single
         text does not fit, and RP601 when a vector is not finite. Texts without a token are left out.
         """
-        found = self._tokens(texts)
+        found = self.tokenized(texts)
         room = _Room(batch_tokens, warn)
         batches = list(_batches(found.used, batch_tokens))
         with _threads():
@@ -91,7 +91,8 @@ class TextModel:
         room.shrink(len(rows) // 2 * longest)
         return self._vectors(network, found, rows, room)
 
-    def _tokens(self, texts: Sequence[str]) -> _Tokens:
+    def tokenized(self, texts: Sequence[str]) -> _Tokens:
+        """Tokens of all texts, tokenised at once; each text is cut where the model ends."""
         ask = {"padding": False, "return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
         with quiet():
             found: list[list[int]] = self.tokenizer(list(texts), truncation=False, **ask)["input_ids"]
