@@ -69,7 +69,7 @@ from recprofile.hookspecs import hookimpl
 from recprofile.order import in_order
 from recprofile.ranking import top_k
 from recprofile.shape import refusal
-from recprofile.threads import Rows, dealt, each, spans
+from recprofile.threads import Rows, dealt, each, spans, threads
 
 __all__ = [
     "EVIDENCE_SCHEMA",
@@ -143,6 +143,7 @@ __all__ = [
     "refusal",
     "spans",
     "standardised",
+    "threads",
     "top_k",
     "unit_scores",
     "user_blocks",

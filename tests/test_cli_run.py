@@ -522,6 +522,7 @@ def test_what_is_not_of_recprofile_is_neither_counted_nor_removed(ran, cache, ca
         cache / "stages" / ("a" * 64) / "notes.txt",  # named like an entry, and none
         cache / "inputs" / "letter.txt",
         cache / "inputs" / "hf-text" / ("b" * 32) / "photo.jpg",
+        cache / "inputs" / "hf-onnx" / ("b" * 32) / "photo.jpg",
         cache / "assets" / "packages" / "my-parcel" / "label.txt",
         cache / "assets" / "datasets" / "mine" / "log.csv",
     ]
@@ -536,6 +537,20 @@ def test_what_is_not_of_recprofile_is_neither_counted_nor_removed(ran, cache, ca
     assert capsys.readouterr().out.startswith("removed 9 entries, ")
     assert [path.read_text() for path in mine] == ["mine"] * len(mine)
     assert (outside / ".recprofile.json").is_file()
+
+
+def test_what_encoders_keep_is_counted_and_cleared_with_the_results(cache, capsys):
+    for kind, names in {"hf-text": ["f" * 64 + ".parquet", ".agreement.json"], "hf-onnx": [".recprofile.json"]}.items():
+        for name in names:
+            path = cache / "inputs" / kind / ("e" * 32) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+    assert status_of(["cache", "list", "--json"]) == 0
+    kinds = json.loads(capsys.readouterr().out)["kinds"]
+    assert kinds["encoded texts"] == {"entries": 1, "bytes": 4}
+    assert kinds["exported models"] == {"entries": 1, "bytes": 2}
+    assert status_of(["cache", "clear"]) == 0
+    assert capsys.readouterr().out.startswith("removed 2 entries, ")
 
 
 def test_results_that_were_not_used_for_long_are_pruned_and_a_hit_counts_as_use(ran, cache, capsys):

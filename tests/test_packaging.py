@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {
-    "fairlearn", "huggingface_hub", "lightgbm", "pandas", "sklearn", "surprise", "tokenizers", "torch", "transformers"
+    "fairlearn", "huggingface_hub", "lightgbm", "onnxruntime", "openvino", "pandas", "sklearn", "surprise",
+    "tokenizers", "torch", "transformers"
 }  # fmt: skip
 EXAMPLE = ROOT / "plugins" / "example-acme"  # the manual's: not in the extra `all`
 PLUGINS = {path.name.removeprefix("recprofile-"): path for path in ROOT.glob("plugins/recprofile-*")}

@@ -6,28 +6,42 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from recprofile.plugin import Context, FloatArray, IntArray, RunError
+from recprofile.plugin import Context, FloatArray, IntArray, Rows, RunError
+from recprofile_hf.agreement import (
+    SAMPLE,
+    Agreement,
+    agreement,
+    keep_agreement,
+    kept_agreement,
+    require,
+    sample_of,
+)
 from recprofile_hf.kept import KeptVectors, model_fingerprint
+from recprofile_hf.runtimes import versions_of
 
-Rows = NDArray[np.int64]
+if TYPE_CHECKING:
+    from recprofile_hf.backend import Check
+    from recprofile_hf.model import TextModel
 
 FLUSH_SECONDS = 20.0  # how much work a kill can cost
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the vectors depend on, besides text and device; see TextParams."""
+    """How vectors are made, besides text and device; see TextParams."""
 
     model: str
     max_tokens: int
     batch_tokens: int
     pooling: str
-    precision: str
+    precision: str = "fp32"
+    backend: str = "torch"
+    devices: int = 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -44,17 +58,8 @@ class Encodings:
 
 def encodings_of(texts: pl.Series, folder: Path, *, settings: Settings, ctx: Context) -> Encodings:
     """Pooled vectors of texts that all differ, neither centred nor normalised; see `Text`."""
-    _require_precision(settings.precision, ctx.device)
-    kept = None
-    if ctx.store is not None:
-        about = {
-            "model": model_fingerprint(folder, settings.model),
-            "pooling": settings.pooling,
-            "max_tokens": settings.max_tokens,
-            "precision": settings.precision,
-            "device": ctx.device.partition(":")[0],
-        }
-        kept = KeptVectors.about(about, within=ctx.store / "hf-text", warn=ctx.warn)
+    _require_device(settings, ctx.device)
+    kept = _kept_vectors(folder, settings, ctx)
     rows, known = kept.find(texts) if kept is not None else (np.zeros(0, np.int64), None)
     left = np.ones(len(texts), np.bool_)
     left[rows] = False
@@ -63,9 +68,11 @@ def encodings_of(texts: pl.Series, folder: Path, *, settings: Settings, ctx: Con
     if known is not None:
         _put(whole, rows, known)
         progress.add(len(rows))
-    if left.any():
+    check = None if settings.backend == "torch" else _check(texts, settings, ctx, kept)
+    if left.any() or check is not None:
         wanted = np.flatnonzero(left)
-        for at, part in _encoded(texts.filter(pl.Series(left)), folder, settings=settings, ctx=ctx, kept=kept):
+        asked = texts.filter(pl.Series(left))
+        for at, part in _encoded(asked, folder, settings=settings, ctx=ctx, kept=kept, check=check):
             whole = whole if whole.vectors.shape[1] else _blank(len(texts), part)
             _put(whole, wanted[at], part)
             progress.add(len(at))
@@ -75,38 +82,88 @@ def encodings_of(texts: pl.Series, folder: Path, *, settings: Settings, ctx: Con
     return whole
 
 
-def _require_precision(precision: str, device: str) -> None:
-    if precision != "fp32" and not device.startswith("cuda"):
-        raise RunError.of(
-            "RP603",
-            f"'precision: {precision}' needs a cuda device, and this stage runs on '{device}'",
-            help=("leave it at fp32 here: half precision is slower than fp32 on a CPU",),
-        )
+def _require_device(settings: Settings, device: str) -> None:
+    here = f"and this stage runs on '{device}'"
+    if settings.backend != "torch" and device != "cpu":
+        help = ("leave it at torch there, or run the recipe on the cpu",)
+        raise RunError.of("RP603", f"'backend: {settings.backend}' needs the cpu, {here}", help=help)
+    if settings.precision in {"bf16", "fp16"} and not device.startswith("cuda"):
+        help = ("leave it at fp32 here: half precision is slower than fp32 on most CPUs",)
+        raise RunError.of("RP603", f"'precision: {settings.precision}' needs a cuda device, {here}", help=help)
+
+
+def _kept_vectors(folder: Path, settings: Settings, ctx: Context) -> KeptVectors | None:
+    """Where vectors made in this way are kept. Those of torch serve any of its versions: they agree to 1e-6."""
+    other = {} if settings.backend == "torch" else {"backend": settings.backend, **versions_of(settings.backend)}
+    if ctx.store is None:
+        return None
+    about = {
+        "model": model_fingerprint(folder, settings.model),
+        "pooling": settings.pooling,
+        "max_tokens": settings.max_tokens,
+        "precision": settings.precision,
+        "device": ctx.device.partition(":")[0],
+        **other,
+    }
+    return KeptVectors.about(about, within=ctx.store / "hf-text", warn=ctx.warn)
+
+
+def _check(texts: pl.Series, settings: Settings, ctx: Context, kept: KeptVectors | None) -> Check | None:
+    """What holds a model against torch's on a sample of the texts, and tells; None when that is known from before."""
+    before = None if kept is None else kept_agreement(kept.folder, least=min(SAMPLE, len(texts)))
+
+    def told(found: Agreement) -> None:
+        require(found, backend=settings.backend, precision=settings.precision)
+        ctx.note("agreement with torch", found.facts)
+
+    def check(model: TextModel, torch: TextModel) -> None:
+        sample = sample_of(texts).to_list()
+        both = []
+        for one in (model, torch):
+            parts = list(one.encode(sample, batch_tokens=settings.batch_tokens, warn=ctx.warn))
+            if not parts:  # no text has a token, which is said elsewhere
+                return
+            both.append(_joined([part for _, part in parts]).vectors)
+        found = agreement(*both)
+        told(found)
+        if kept is not None:
+            keep_agreement(found, kept.folder)
+
+    if before is None:
+        return check
+    told(before)
+    return None
 
 
 def _encoded(
-    texts: pl.Series, folder: Path, *, settings: Settings, ctx: Context, kept: KeptVectors | None
+    texts: pl.Series,
+    folder: Path,
+    *,
+    settings: Settings,
+    ctx: Context,
+    kept: KeptVectors | None,
+    check: Check | None,
 ) -> Iterator[tuple[Rows, Encodings]]:
     """Rows and encodings, batch by batch, kept as they come.
 
     What is kept always ends with a whole batch, and the texts left then make the very batches that were still to come:
     a run that is killed and begun again gives the same bits as one that was not.
     """
-    from recprofile_hf.model import TextModel
+    from recprofile_hf.backend import text_model
 
-    model = TextModel.load(folder, settings=settings, device=ctx.device)
     fresh: list[tuple[Rows, Encodings]] = []
-    flushed = time.monotonic()
-    try:
-        for rows, part in model.encode(texts.to_list(), batch_tokens=settings.batch_tokens, warn=ctx.warn):
-            fresh.append((rows, part))
-            if kept is not None and time.monotonic() - flushed > FLUSH_SECONDS:
+    with text_model(folder, settings=settings, ctx=ctx, check=check) as model:
+        flushed = time.monotonic()
+        try:
+            for rows, part in model.encode(texts.to_list(), batch_tokens=settings.batch_tokens, warn=ctx.warn):
+                fresh.append((rows, part))
+                if kept is not None and time.monotonic() - flushed > FLUSH_SECONDS:
+                    _keep(fresh, texts, kept)
+                    fresh, flushed = [], time.monotonic()
+                yield rows, part
+        finally:
+            if kept is not None:
                 _keep(fresh, texts, kept)
-                fresh, flushed = [], time.monotonic()
-            yield rows, part
-    finally:
-        if kept is not None:
-            _keep(fresh, texts, kept)
 
 
 def _keep(fresh: list[tuple[Rows, Encodings]], texts: pl.Series, kept: KeptVectors) -> None:

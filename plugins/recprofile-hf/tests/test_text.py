@@ -204,6 +204,13 @@ def test_any_script_is_a_text(tiny: Path):
     assert not found.missing.any()
 
 
+def test_a_text_of_100_000_characters_is_cut_and_controls_are_no_words(tiny: Path):
+    found = encode(tiny, ["red moon " * 11_112, "red moon " * 12, "\x00\x07moon\x7f", "moon", "a" * 100_000], **RAW)
+    np.testing.assert_array_equal(found.vectors[0], found.vectors[1])
+    np.testing.assert_allclose(found.vectors[2], found.vectors[3], atol=1e-6)
+    assert not found.missing.any()
+
+
 def test_a_single_item_is_zero_once_centred_and_itself_otherwise(tiny: Path):
     assert not encode(tiny, ["moon"]).vectors.any()
     np.testing.assert_allclose(np.linalg.norm(encode(tiny, ["moon"], centre=False).vectors), 1, atol=1e-6)
@@ -395,6 +402,27 @@ def test_progress_counts_different_texts(tiny: Path, tmp_path: Path):
 def test_half_precision_is_refused_on_a_cpu(tiny: Path):
     with pytest.raises(RunError, match="RP603 'precision: bf16' needs a cuda device, and this stage runs on 'cpu'"):
         encode(tiny, TITLES, precision="bf16")
+
+
+def test_torch_takes_no_more_threads_than_the_process_may_use_and_gets_its_own_back(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[int] = []
+    forward = BertModel.forward
+
+    def counted(self: BertModel, **more: Any) -> object:
+        seen.append(torch.get_num_threads())
+        return forward(self, **more)
+
+    monkeypatch.setattr(BertModel, "forward", counted)
+    monkeypatch.setattr("recprofile_hf.model.threads", lambda: 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        encode(tiny, TITLES)
+        assert (set(seen), torch.get_num_threads()) == ({1}, 2)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.gpu

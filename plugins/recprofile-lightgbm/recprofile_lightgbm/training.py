@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recprofile.plugin import BoolArray, Context, FloatArray, IntArray, Pack, Ranker, UserScores, judge
+from recprofile.plugin import BoolArray, Context, FloatArray, IntArray, Pack, Ranker, UserScores, judge, threads
 from recprofile_lightgbm.features import Features, Table
 from recprofile_lightgbm.ranking import Model, behind, predicted
 
@@ -189,11 +189,5 @@ def pairs_of(table: Table, on: BoolArray, *, like: lightgbm.Dataset | None = Non
 def threads_for(pairs: int) -> int:
     """As many threads as there is work for, at most OMP_NUM_THREADS or the cores that this process may use."""
     given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    allowed = int(given) if given.isdecimal() and int(given) > 0 else _cores()
+    allowed = int(given) if given.isdecimal() and int(given) > 0 else threads()
     return max(1, min(allowed, pairs // PAIRS_PER_THREAD + 1))
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

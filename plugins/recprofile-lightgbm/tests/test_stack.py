@@ -262,7 +262,7 @@ def test_threads_are_as_many_as_there_is_work_for_and_as_are_allowed(given, pair
 @pytest.mark.parametrize("given", ["", "0", "many"])
 def test_without_a_number_the_cores_are_what_is_allowed(given, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", given)
-    monkeypatch.setattr(training, "_cores", lambda: 2)
+    monkeypatch.setattr(training, "threads", lambda: 2)
     assert training.threads_for(10**9) == 2
 
 
