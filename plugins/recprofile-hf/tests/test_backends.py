@@ -140,6 +140,20 @@ def test_a_grown_catalogue_is_held_against_torch_again_where_the_sample_was_smal
     assert told == [5, 30, 30]
 
 
+@pytest.mark.parametrize("held", ["", "{", "[]", '{"texts": 900}'])
+def test_an_agreement_that_cannot_be_read_is_measured_again(tmp_path: Path, held: str):
+    (tmp_path / agreement.FILE).write_text(held)
+    assert agreement.kept_agreement(tmp_path, least=1) is None
+
+
+def test_an_agreement_is_kept_as_it_was_and_serves_no_larger_sample(tmp_path: Path):
+    found = agreement.Agreement(50, 0.99, 0.98, None)
+    agreement.keep_agreement(found, tmp_path / "new")
+    assert agreement.kept_agreement(tmp_path / "new", least=50) == found
+    assert agreement.kept_agreement(tmp_path / "new", least=51) is None
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [agreement.FILE]
+
+
 @needs_onnx
 def test_torch_notes_no_agreement_and_shares_no_vectors(small: Path, backend: str, store: Path):
     told: dict[str, Any] = {}
