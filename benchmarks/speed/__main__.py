@@ -96,7 +96,7 @@ def _grown(shop: Shop, options: list[str]) -> dict[str, dict[int, float]]:
     seconds: dict[str, dict[int, float]] = {}
     for share in SHARES:
         part = Shop(max(1, round(shop.users * share)), shop.items, shop.events, shop.seed)
-        for row in _measured(Case.made(part, DATA), "growth", options or ["--rounds", "2"]):
+        for row in _measured(Case.made(part, DATA), "growth", options or ["--rounds", "1"]):
             if "failed" not in row and (took := measures(row)[0].seconds) is not None:
                 seconds.setdefault(row["name"], {})[part.users * part.events] = took
     return seconds
