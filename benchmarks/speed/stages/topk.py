@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.speed.case import TASTE_L2, Case
+from benchmarks.speed.case import Case
 from benchmarks.speed.measure import Bound, Contest, Side, Timed
 from benchmarks.speed.same import Lists, same_lists
 from benchmarks.speed.stages.als import ALPHA, DIM, Fitted
@@ -47,7 +47,7 @@ def of_als(case: Case) -> Fitted:
     from recprofile.builtin.encode.als import AlsParams
     from recprofile.builtin.encode.als_sweep import factors
 
-    p = AlsParams(dim=DIM, alpha=ALPHA, l2=TASTE_L2, epochs=2)
+    p = AlsParams(dim=DIM, alpha=ALPHA, l2=0.005, epochs=2)
     return Fitted(*factors(case.positives, p, Context()))
 
 
