@@ -7,7 +7,7 @@ from recprofile.plugin import hookimpl
 
 
 def offered():
-    hooks = [name for name in vars(builtin) if name.startswith("recprofile_")]
+    hooks = [name for name in vars(builtin) if name.startswith("recprofile_") and name != "recprofile_sources"]
     return list(chain.from_iterable(getattr(builtin, name)() for name in hooks))
 
 
