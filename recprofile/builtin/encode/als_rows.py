@@ -1,4 +1,4 @@
-"""The inner loops of `als` on a processor: normal equations, row by row, in the processor's first cache.
+"""The inner loops of `als` on a processor: normal equations solved exactly, row by row, in the processor's first cache.
 
 A row's equations are summed eight entries at a time, and its Cholesky factor is found eight rows at a time by the same
 loop: 64 dimensions take 0.08 µs an entry and 10 µs a row on one core. Dimensions are a multiple of 8.

@@ -1,7 +1,8 @@
-"""The arithmetic of `als`: half-sweeps that solve one side exactly, on a processor or (`als_device`) with torch."""
+"""The arithmetic of `als`: half-sweeps that minimise over one side, on a processor or (`als_device`) with torch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from recprofile.builtin.encode.als_ridge import no_solution, ridges
 from recprofile.builtin.encode.als_rows import solve_rows
+from recprofile.builtin.encode.als_steps import improve_rows
 from recprofile.plugin import Context, FloatArray, Progress, Rows, dealt, each
 
 if TYPE_CHECKING:
@@ -70,11 +72,21 @@ class Side:
         Row u solves (YᵀY + alpha·Y_uᵀ W_u Y_u + λ_u I) x = Y_uᵀ (1 + alpha·w_u), Y_u being the rows of its entries.
         Raises RunError RP601 where weights are so far apart that float32 cannot tell the matrix from a singular one.
         """
+        return self._swept(solve_rows, side, other, progress)
+
+    def improve(self, side: FloatArray, other: Fixed, progress: Progress) -> float:
+        """Move each row of `side` towards that minimiser; as `solve`.
+
+        In a third of the time, and a sweep lowers the loss as much, for what it leaves the next one makes good.
+        """
+        return self._swept(improve_rows, side, other, progress)
+
+    def _swept(self, rows_done: Callable[..., int], side: FloatArray, other: Fixed, progress: Progress) -> float:
         m, gain = self.matrix, np.zeros(len(side), np.float32)
         entries = m.indptr, m.indices, self.weights
 
         def work(rows: Rows) -> int:
-            done: int = solve_rows(rows, *entries, other.vectors, other.gram, self.ridge, self.alpha, side, gain)
+            done = rows_done(rows, *entries, other.vectors, other.gram, self.ridge, self.alpha, side, gain)
             if done < len(rows):
                 no_solution()
             return done
@@ -102,8 +114,8 @@ def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, 
     confidence = float((1 + p.alpha * matrix.data.astype(np.float64)).sum())
     loss = np.inf
     for _ in range(p.epochs):
-        by_user.solve(users, Fixed.of(items), progress)
-        gain = by_item.solve(items, Fixed.of(users), progress)
+        by_user.improve(users, Fixed.of(items), progress)
+        gain = by_item.improve(items, Fixed.of(users), progress)
         before, loss = loss, confidence - gain + by_user.penalty(users)
         if before - loss < p.tolerance * loss:
             break
