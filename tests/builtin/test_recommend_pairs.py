@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import random_array
 
 from recprofile import threads
-from recprofile.builtin.recommend import linear
+from recprofile.builtin.recommend import linear, pairs
 from recprofile.builtin.recommend.inverse import mirror
 from recprofile.builtin.recommend.pairs import gram_of, pair_sums
 from recprofile.testing import context
@@ -56,6 +56,15 @@ def test_the_number_of_threads_and_shares_changes_nothing(monkeypatch):
         found.append(pair_sums(item, x, ends, kernel, n_items=50, progress=steps(50)))
     assert_array_equal(found[0], found[1])
     assert_array_equal(found[0], found[2])
+
+
+def test_codes_of_two_bytes_and_of_four_give_the_same(monkeypatch):
+    rng = np.random.default_rng(6)
+    item, x, kernel = rng.integers(0, 40, 2000), rng.random(2000, np.float32), rng.random(30, np.float32)
+    ends = np.minimum(np.arange(2000) + 1 + rng.integers(0, 29, 2000), 2000)
+    short = pair_sums(item, x, ends, kernel, n_items=40, progress=steps(40))
+    monkeypatch.setattr(pairs, "MOST_SHORT", 39)
+    assert_array_equal(pair_sums(item, x, ends, kernel, n_items=40, progress=steps(40)), short)
 
 
 def test_progress_ends_at_its_total():

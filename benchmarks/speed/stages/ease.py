@@ -64,6 +64,7 @@ def plain_loops(case: Case) -> Timed:
 
     line = sequence(case.data)
     item = case.data.train.item[line.rows].astype(np.int64)
+    x = np.ones(len(item), np.float32)  # what weighted-ease weighs events by; ours has them too
     ends = np.arange(len(item)) + 1 + np.minimum(line.after, FURTHEST)
     kernel = (FLOOR + (1 - FLOOR) * np.exp(-np.arange(FURTHEST + 1) / REACH)).astype(np.float32)
     n_items = case.data.n_items
@@ -72,7 +73,7 @@ def plain_loops(case: Case) -> Timed:
         where = np.argsort(item, kind="stable")
         starts = np.searchsorted(item[where], np.arange(n_items + 1))
         out = np.zeros((n_items, n_items), np.float32)
-        _plain()(item, ends, kernel, where, starts, out)
+        _plain()(item, x, ends, kernel, where, starts, out)
         return out
 
     return run
@@ -83,12 +84,12 @@ def _plain() -> Any:  # noqa: ANN401 - a compiled function
     from numba import njit, prange
 
     @njit(parallel=True)
-    def sums(item, ends, kernel, where, starts, out):  # noqa: PLR0917 - compiled, without keywords
+    def sums(item, x, ends, kernel, where, starts, out):  # noqa: PLR0917 - compiled, without keywords
         for i in prange(len(starts) - 1):
             for at in range(starts[i], starts[i + 1]):
                 p = where[at]
                 for q in range(p + 1, ends[p]):
-                    out[i, item[q]] += kernel[q - p]
+                    out[i, item[q]] += x[p] * x[q] * kernel[q - p]
 
     return sums
 
