@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import platform
 import random
 import sys
 from pathlib import Path
@@ -49,6 +50,20 @@ def _surely_no_accelerator() -> bool:
 def _there(count: int, *, has_mps: bool) -> str:
     names = ["cpu", *(["mps"] if has_mps else []), *(f"cuda:{i}" for i in range(count))]
     return f"devices here: {', '.join(names)}; 'auto' takes the best of them"
+
+
+def has_onednn() -> bool:
+    """Whether float32 products with a fixed matrix go through oneDNN here: an x86 processor, and a torch that has it.
+
+    Elsewhere torch's own choice is the quicker one, or oneDNN another library (ARM). Loads torch, on x86.
+    """
+    if platform.machine().lower() not in {"x86_64", "amd64"}:
+        return False
+    torch = importlib.import_module("torch")
+    operators = torch.ops.mkldnn
+    return torch.backends.mkldnn.is_available() and all(
+        hasattr(operators, name) for name in ("_linear_pointwise", "_reorder_linear_weight")
+    )
 
 
 def stage_seed(seed: int, stage: str) -> int:

@@ -1,4 +1,4 @@
-"""Rows sorted by several keys."""
+"""Rows sorted by several keys, or grouped by one."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ def in_order(*keys: NDArray[np.integer]) -> NDArray[np.int64]:
     if keys[2:]:
         _settle_ties(rows, keys[:2], keys[2:])
     return rows
+
+
+def grouped(key: NDArray[np.integer], n: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Rows key by key, in order within one, uint32 (len(key),), and where those of each key start, int64 (n + 1,).
+
+    Keys are whole numbers in [0, n).
+    """
+    if len(key) < FEW:
+        return np.argsort(key, kind="stable").astype(np.uint32), np.append(0, np.cumsum(np.bincount(key, minlength=n)))
+    from recprofile.radix import group  # noqa: PLC0415 - as above
+
+    found: tuple[NDArray[np.uint32], NDArray[np.int64]] = group(key, n)
+    return found
 
 
 def _settle_ties(

@@ -63,10 +63,11 @@ from recprofile.components import (
     UserColumn,
     UserColumns,
 )
+from recprofile.device import has_onednn
 from recprofile.errors import ArtifactError, DataError, RunError, did_you_mean, quoted
 from recprofile.evaluate import UserScores, judge
 from recprofile.hookspecs import hookimpl
-from recprofile.order import in_order
+from recprofile.order import grouped, in_order
 from recprofile.ranking import top_k
 from recprofile.shape import refusal
 from recprofile.threads import Rows, dealt, each, spans, threads
@@ -133,6 +134,8 @@ __all__ = [
     "did_you_mean",
     "each",
     "field_validator",
+    "grouped",
+    "has_onednn",
     "hookimpl",
     "in_order",
     "judge",

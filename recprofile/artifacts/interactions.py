@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Part = Literal["train", "valid", "test"]
 T = TypeVar("T")
+NO_COLUMNS = pl.DataFrame()  # one for all: to make it takes as long as a person's vector
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Interactions:
     weight: FloatArray
     time: NDArray[np.int64] | None
     positive: BoolArray
-    context: pl.DataFrame = field(default_factory=pl.DataFrame)
+    context: pl.DataFrame = field(default_factory=lambda: NO_COLUMNS)
 
     def __post_init__(self) -> None:
         n = len(self.user)
@@ -150,7 +151,7 @@ class Dataset:
         """
 
         def make() -> csr_array:
-            from scipy.sparse import coo_array  # noqa: PLC0415 - costs 90 ms that `validate` need not pay
+            from scipy.sparse import coo_array, csr_array  # noqa: PLC0415 - costs 90 ms that `validate` need not pay
 
             events: Interactions = getattr(self, part)
             if positive_only and events.positive.all():
@@ -158,7 +159,14 @@ class Dataset:
             rows = events.positive if positive_only else slice(None)
             user, item = events.user[rows], events.item[rows]
             value = np.ones(len(user), np.float32) if binary else events.weight[rows]
-            matrix = coo_array((value, (user, item)), shape=(self.n_users, self.n_items)).tocsr()
+            if _rise(user, item):  # each pair once and in place; for one user's events a third of the time
+                starts = np.zeros(self.n_users + 1, np.int32)
+                np.cumsum(np.bincount(user, minlength=self.n_users), out=starts[1:])
+                return csr_array((value, item, starts), shape=(self.n_users, self.n_items))
+            pairs = coo_array((value, (user, item)), shape=(self.n_users, self.n_items))
+            pairs.has_canonical_format = True  # which keeps scipy from a sort: by way of columns rows come out sorted
+            matrix = pairs.tocsc().tocsr()
+            matrix.has_sorted_indices = True
             matrix.sum_duplicates()
             if binary:
                 matrix.data[:] = 1
@@ -272,3 +280,9 @@ class Dataset:
             tuple(own.values["notes"]),
             own.values["learnt"],
         )
+
+
+def _rise(user: IntArray, item: IntArray) -> bool:
+    """Whether events are in the order of user and item, and no two are of one pair."""
+    later = user[1:] > user[:-1]
+    return bool((later | ((user[1:] == user[:-1]) & (item[1:] > item[:-1]))).all())

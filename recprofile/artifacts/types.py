@@ -16,12 +16,15 @@ BoolArray = NDArray[np.bool_]
 
 def expect(array: NDArray[Any], name: str, *, dtype: type, shape: tuple[int | None, ...]) -> None:
     """Check dtype and shape (None: any length), or raise ArtifactError saying what was found."""
-    fits = array.ndim == len(shape) and all(want in (None, got) for want, got in zip(shape, array.shape, strict=True))
-    if not fits:
+    if array.shape != shape and not _fits(array.shape, shape):
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
         raise ArtifactError(f"{name} has shape {array.shape}, and must have ({wanted})")
     if array.dtype != np.dtype(dtype):
         raise ArtifactError(f"{name} is {array.dtype}, and must be {np.dtype(dtype)}")
+
+
+def _fits(found: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(found) == len(wanted) and all(want in (None, got) for want, got in zip(wanted, found, strict=True))
 
 
 def expect_finite(array: NDArray[Any], name: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic
 
 AHEAD = 8  # how many jumps before its use a place is asked for
@@ -32,3 +33,10 @@ def _prefetch(_, array, index):  # type: ignore[no-untyped-def]  # numba's own t
 
 
 prefetch: Any = intrinsic(_prefetch)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def prefetch_floats(flat, first, n):  # type: ignore[no-untyped-def]  # compiled
+    """Ask for n float32 from place `first` on."""
+    for k in range(np.uint64(0), np.uint64(n), np.uint64(16)):
+        prefetch(flat, np.uint64(first) + k)

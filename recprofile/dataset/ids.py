@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -11,6 +13,9 @@ from recprofile.artifacts import IdMap, IntArray
 # As one writes a whole number; '5.0' is what a program makes of 5 in a column with gaps. '007' and '+7' stay text, for
 # as numbers they would come out otherwise than they went in.
 WHOLE = r"^(?:0|-?[1-9][0-9]{0,17})(?:\.0+)?$"
+
+MANY = 5_000  # ids that are worth compiled loops
+SEED = 0  # of their hashes; what comes out does not depend on it
 
 
 def outside_ids(series: pl.Series, *, is_text: bool) -> pl.Series:
@@ -68,6 +73,10 @@ def dense_rows(*series: pl.Series) -> tuple[IdMap, list[IntArray]]:
         # A table over the range of ids: 0.1 s for 10 million, against 0.5 s to hash them.
         if high - low < 4 * sum(map(len, series)) + 1_000_000:
             return _by_table([s.to_numpy() for s in series], low, high)
+    if all(s.dtype == series[0].dtype for s in series) and sum(map(len, series)) >= MANY:
+        found = _by_hash(series)
+        if found is not None:
+            return found
     ids = IdMap.of(*series)
     codes = pl.Series(np.arange(len(ids), dtype=np.int32))
     return ids, [_looked_up(s.cast(ids.ids.dtype), ids.ids, codes) for s in series]
@@ -80,6 +89,29 @@ def _by_table(columns: list[NDArray[np.int64]], low: int, high: int) -> tuple[Id
     ids = IdMap(pl.Series("id", np.flatnonzero(there) + low, pl.Int64))
     code = np.cumsum(there, dtype=np.int32) - np.int32(1)
     return ids, [code[column - low] for column in columns]
+
+
+def _by_hash(series: Sequence[pl.Series]) -> tuple[IdMap, list[IntArray]] | None:
+    """By 64 bits of a hash of each id, in half the time of looking them up; None where two ids have the same."""
+    from recprofile.dataset.first_seen import SMALLEST, first_seen  # noqa: PLC0415 - numba costs what few ids need not
+
+    known, seen, parts, columns = np.full(SMALLEST, -1, np.int32), np.zeros(0, np.uint64), [], []
+    for column in series:
+        code = np.empty(len(column), np.int32)
+        known, seen, new = first_seen(_keys(column), known, seen, code)
+        parts.append(column.gather(new).rename("id"))
+        columns.append(code)
+    first = pl.concat(parts)
+    if not all((first.gather(code) == column).all() for code, column in zip(columns, series, strict=True)):
+        return None
+    order = first.arg_sort().to_numpy()
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    return IdMap(first.gather(order)), [place[code] for code in columns]
+
+
+def _keys(series: pl.Series) -> NDArray[np.uint64]:
+    return series.hash(SEED).to_numpy()
 
 
 def _looked_up(series: pl.Series, ids: pl.Series, codes: pl.Series) -> IntArray:

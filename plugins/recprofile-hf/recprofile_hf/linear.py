@@ -6,10 +6,10 @@ once, took 0.45 of the time on a Zen 5 with AVX-512 and 0.85 restricted to AVX2 
 
 from __future__ import annotations
 
-import platform
-
 import torch
 from torch import nn
+
+from recprofile.plugin import has_onednn
 
 
 class OneDnnLinear(nn.Module):
@@ -33,7 +33,7 @@ class OneDnnLinear(nn.Module):
 
 def through_onednn(model: nn.Module) -> nn.Module:
     """The model with its float32 linear layers replaced, where this processor and this torch have oneDNN's."""
-    if not _is_there():
+    if not has_onednn():
         return model
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
@@ -41,14 +41,3 @@ def through_onednn(model: nn.Module) -> nn.Module:
             if type(child) is nn.Linear and child.weight.dtype == torch.float32:
                 setattr(parent, name, OneDnnLinear(child))
     return model
-
-
-def _is_there() -> bool:
-    # Elsewhere torch's own choice is the quicker one, or oneDNN another library (ARM).
-    is_x86 = platform.machine().lower() in {"x86_64", "amd64"}
-    operators = torch.ops.mkldnn
-    return (
-        is_x86
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch's
-        and all(hasattr(operators, name) for name in ("_linear_pointwise", "_reorder_linear_weight"))
-    )

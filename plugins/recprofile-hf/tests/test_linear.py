@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from recprofile_hf import linear
+from recprofile.plugin import has_onednn
 from recprofile_hf.linear import OneDnnLinear, through_onednn
 
-pytestmark = pytest.mark.skipif(not linear._is_there(), reason="this processor or torch has no linear layer of oneDNN")
+pytestmark = pytest.mark.skipif(not has_onednn(), reason="this processor or torch has no linear layer of oneDNN")
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 48), (3, 17, 48), (5, 48), (2, 0, 48)])
@@ -39,5 +39,5 @@ def test_layers_of_half_precision_and_of_other_kinds_stay():
 
 
 def test_elsewhere_a_model_stays_as_it_is(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(linear.platform, "machine", lambda: "arm64")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
     assert type(through_onednn(nn.Sequential(nn.Linear(4, 4)))[0]) is nn.Linear

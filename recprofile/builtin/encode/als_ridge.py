@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recprofile.plugin import FloatArray, RunError
 
@@ -20,7 +19,9 @@ L2 = 0.02  # regularisation where nothing is chosen
 def ridges(matrix: csr_array, p: AlsParams) -> FloatArray:
     """λ of each row, (n_rows,) float32: l2 · (total confidence of the row)^nu."""
     assert p.l2 is not None
-    total: NDArray[np.float64] = matrix.sum(axis=1, dtype=np.float64)
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    entries: FloatArray = matrix.data
+    total = np.bincount(row, weights=entries, minlength=matrix.shape[0])
     ridge: FloatArray = (p.l2 * (matrix.shape[1] + p.alpha * total) ** p.nu).astype(np.float32)
     return ridge
 

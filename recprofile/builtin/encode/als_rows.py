@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from recprofile.builtin.prefetch import AHEAD, prefetch_floats
+
 EIGHT = np.uint64(8)  # unsigned, for a signed index may count from the end, which keeps a loop from being vectorised
 AT_ONCE = 64  # entries of a row that are gathered at once: 16 KiB of 64 dimensions
 FAST = {"contract", "reassoc", "nsz"}  # sums in any order; infinities and NaN as ever
@@ -27,6 +29,7 @@ def solve_rows(rows, indptr, indices, weights, other, gram, ridge, alpha, side, 
     left = np.empty((d, d), np.float32)
     near = np.empty((AT_ONCE, d), np.float32)
     x = np.empty(d, np.float32)
+    flat, last = other.reshape(-1), len(indices)
     for done in range(len(rows)):
         row = rows[done]
         left[:] = gram
@@ -36,6 +39,8 @@ def solve_rows(rows, indptr, indices, weights, other, gram, ridge, alpha, side, 
         for first in range(indptr[row], indptr[row + 1], AT_ONCE):
             n = min(AT_ONCE, indptr[row + 1] - first)
             for k in range(n):
+                if first + k + AHEAD < last:
+                    prefetch_floats(flat, indices[first + k + AHEAD] * d, d)
                 extra = alpha if len(weights) == 0 else alpha * weights[first + k]
                 y = other[indices[first + k]]
                 root = np.sqrt(extra)

@@ -13,11 +13,10 @@ import numpy as np
 from numba import njit
 
 from recprofile.builtin.encode.als_rows import FAST
+from recprofile.builtin.prefetch import AHEAD, prefetch_floats
 
 STEPS = 3
-AT_ONCE = (
-    256  # entries that are held in a cache: 64 KiB of 64 dimensions; rows that are longer are gathered anew each step
-)
+AT_ONCE = 256  # entries that are held in a cache, 64 KiB of 64 dimensions; longer rows are gathered anew each step
 FOUR = np.uint64(4)  # unsigned, as in `als_rows`
 ONE = np.uint64(1)
 
@@ -81,10 +80,13 @@ def improve_rows(rows, indptr, indices, weights, other, gram, ridge, alpha, side
 @njit(cache=True, nogil=True, fastmath=FAST)
 def _gather(first, n, indices, weights, other, alpha, near, extra):  # type: ignore[no-untyped-def]  # noqa: PLR0917
     """Put n entries' vectors and alpha·w side by side, filled up with zeros to a multiple of 4, which it gives."""
+    d, flat, last = near.shape[1], other.reshape(-1), len(indices)
     for k in range(n):
+        if first + k + AHEAD < last:
+            prefetch_floats(flat, indices[first + k + AHEAD] * d, d)
         y = other[indices[first + k]]
         extra[k] = alpha if len(weights) == 0 else alpha * weights[first + k]
-        for j in range(near.shape[1]):
+        for j in range(d):
             near[k, j] = y[j]
     filled = -(-n // 4) * 4
     for k in range(n, filled):

@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recprofile.plugin import Interactions, each, in_order, spans
+from recprofile.builtin.prefetch import AHEAD, prefetch
+from recprofile.plugin import Interactions, each, grouped, spans
 
 LAST, FIRST, MAX = 0, 1, 2
 
@@ -17,8 +18,7 @@ def survivors(events: Interactions, rule: int, *, n_items: int) -> NDArray[np.in
     LAST and FIRST go by time, then by row; MAX by weight, a missing one below all, then as LAST.
     """
     n = len(events)
-    rows = in_order(events.user)
-    starts = np.concatenate([[0], np.cumsum(np.bincount(events.user))])
+    rows, starts = grouped(events.user, int(events.user.max(initial=-1)) + 1)
     time = events.time if events.time is not None else np.zeros(0, np.int64)
     weight = events.weight if rule == MAX else np.zeros(0, np.float32)
     stays = np.empty(n, np.int64)
@@ -35,8 +35,13 @@ def survivors(events: Interactions, rule: int, *, n_items: int) -> NDArray[np.in
 @njit(cache=True, nogil=True)
 def _choose(first, last, rows, starts, item, time, weight, rule, n_items, stays):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     chosen = np.full(n_items, -1, np.int64)
+    end = starts[last]
     for user in range(first, last):
         for at in range(starts[user], starts[user + 1]):
+            if at + AHEAD < end:
+                soon = np.uint64(rows[at + AHEAD])
+                prefetch(item, soon)
+                prefetch(time, soon)
             row = rows[at]
             there = chosen[item[row]]
             if there < 0 or _takes_over(row, there, time, weight, rule):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from recprofile.builtin.encode.als import AlsParams, counted, fold_in
+from recprofile.builtin.inner import InnerProducts
 from recprofile.plugin import (
     BoolArray,
     Context,
@@ -77,7 +78,7 @@ class ImplicitAlsRanker(Ranker):
         return Pack({"items_by": self.items_by}, values={"l2": self.params.l2})
 
     def _scored(self, users_by: FloatArray) -> FloatArray:
-        scores = np.asarray(users_by @ self.items_by.T, np.float32)
+        scores = self._products.of(users_by)
         scores[:, self._blank] = -np.inf
         return scores
 
@@ -100,6 +101,10 @@ class ImplicitAlsRanker(Ranker):
     @cached_property
     def _users_by(self) -> FloatArray:
         return self._solved(self.data)
+
+    @cached_property
+    def _products(self) -> InnerProducts:
+        return InnerProducts(self.items_by, users=self.data.n_users, device=self.device)
 
     @cached_property
     def _blank(self) -> BoolArray:

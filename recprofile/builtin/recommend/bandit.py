@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recprofile.builtin.inner import InnerProducts
 from recprofile.builtin.recommend.bandit_posterior import Posterior, shared_prior
 from recprofile.plugin import (
     BoolArray,
@@ -75,9 +77,13 @@ class BlockRanker(Ranker):
 
     def scores(self, users: IntArray) -> FloatArray:
         """(len(users), n_items) float32."""
-        scores: FloatArray = self.users[users] @ self.items.T
+        scores = self._products.of(self.users[users])
         scores[:, ~self.items.any(axis=1)] = -np.inf
         return scores
+
+    @cached_property
+    def _products(self) -> InnerProducts:
+        return InnerProducts(self.items, users=len(self.users))
 
     def known_users(self) -> BoolArray:
         """Users who have something in the block."""

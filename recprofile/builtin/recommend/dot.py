@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recprofile.builtin.inner import InnerProducts
 from recprofile.plugin import (
     BoolArray,
     Context,
@@ -41,13 +42,7 @@ class DotRanker(Ranker):
 
     def scores(self, users: IntArray) -> FloatArray:
         """(len(users), n_items) float32."""
-        vectors = self.profiles.user_vectors[users]
-        if self.device == "cpu":
-            scores = vectors @ self.profiles.item_vectors.T
-        else:
-            import torch
-
-            scores = (torch.from_numpy(vectors).to(self.device) @ self._items_on_device.T).cpu().numpy()
+        scores = self._products.of(self.profiles.user_vectors[users])
         scores[:, self._blank] = -np.inf
         return scores
 
@@ -56,10 +51,8 @@ class DotRanker(Ranker):
         return np.logical_not(self.profiles.item_vectors.any(axis=1))
 
     @cached_property
-    def _items_on_device(self) -> Any:  # noqa: ANN401 - a torch tensor, and torch is imported only where it is used
-        import torch
-
-        return torch.from_numpy(np.ascontiguousarray(self.profiles.item_vectors)).to(self.device)
+    def _products(self) -> InnerProducts:
+        return InnerProducts(self.profiles.item_vectors, users=len(self.profiles.user_vectors), device=self.device)
 
     def known_users(self) -> BoolArray:
         """Users of whom the profile knows something."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recprofile.builtin.prefetch import AHEAD, prefetch
 from recprofile.builtin.recommend.inverse import mirror
-from recprofile.plugin import FloatArray, IntArray, Progress, Rows, dealt, each
+from recprofile.plugin import FloatArray, IntArray, Progress, Rows, dealt, each, grouped
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -31,7 +31,7 @@ def pair_sums(
     out = np.zeros((n_items, n_items), np.float32)
     codes = item.astype(np.uint16 if n_items <= MOST_SHORT else np.uint32)
     events = codes, x.astype(np.float32), ends.astype(np.uint32), kernel.astype(np.float32)
-    where, starts = _by_item(codes, n_items)
+    where, starts = grouped(codes, n_items)
 
     def sum_of(share: Rows) -> int:
         _sum_rows(share, *events, where, starts, out)
@@ -55,22 +55,6 @@ def gram_of(x: csr_array, progress: Progress) -> FloatArray:
     np.fill_diagonal(out, np.bincount(x.indices, weights=x.data.astype(np.float64) ** 2, minlength=n_items))
     mirror(out)
     return out
-
-
-@njit(cache=True, nogil=True)
-def _by_item(item, n_items):  # type: ignore[no-untyped-def]
-    """The places of events, item by item, by counting: 20 times as fast as a stable argsort of 10 million."""
-    starts = np.zeros(n_items + 1, np.int64)
-    for i in item:
-        starts[i + 1] += 1
-    for i in range(n_items):
-        starts[i + 1] += starts[i]
-    free = starts[:-1].copy()
-    where = np.empty(len(item), np.uint32)
-    for p in range(len(item)):
-        where[free[item[p]]] = p
-        free[item[p]] += 1
-    return where, starts
 
 
 @njit(cache=True, nogil=True)

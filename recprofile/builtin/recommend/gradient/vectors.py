@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from recprofile.builtin.inner import InnerProducts
 from recprofile.plugin import BoolArray, Dataset, FloatArray, IntArray, Ranker
 
 USERS = 2048  # whose vectors are made at once
@@ -44,21 +44,11 @@ class VectorRanker(Ranker):
     def _scored(self, people: Dataset, users: IntArray) -> FloatArray:
         out = np.empty((len(users), len(self.items)), np.float32)
         for a in range(0, len(users), USERS):
-            out[a : a + USERS] = self._products(self.vectors(people, users[a : a + USERS]))
+            out[a : a + USERS] = self._products.of(self.vectors(people, users[a : a + USERS]))
         out += self.bias
         out[:, ~self.ranks] = -np.inf
         return out
 
-    def _products(self, vectors: FloatArray) -> FloatArray:
-        if self.device == "cpu":
-            return vectors @ self.items.T
-        import torch
-
-        out: FloatArray = (torch.from_numpy(vectors).to(self.device) @ self._items_there.T).cpu().numpy()
-        return out
-
     @cached_property
-    def _items_there(self) -> Any:  # noqa: ANN401 - a torch tensor, and torch is imported only where it is used
-        import torch
-
-        return torch.from_numpy(self.items).to(self.device)
+    def _products(self) -> InnerProducts:
+        return InnerProducts(self.items, users=self.data.n_users, device=self.device)
