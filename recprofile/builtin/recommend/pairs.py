@@ -29,7 +29,7 @@ def pair_sums(
     cache while it is: the work is one addition a pair. `progress` is told of items.
     """
     out = np.zeros((n_items, n_items), np.float32)
-    codes = item.astype(np.uint16 if n_items <= MOST_SHORT else np.uint32)
+    codes: NDArray[np.unsignedinteger] = item.astype(np.uint16 if n_items <= MOST_SHORT else np.uint32)
     events = codes, x.astype(np.float32), ends.astype(np.uint32), kernel.astype(np.float32)
     where, starts = grouped(codes, n_items)
 
