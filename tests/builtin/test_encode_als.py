@@ -133,24 +133,27 @@ def test_the_loops_of_a_processor_and_the_batches_of_a_device_give_the_same(weig
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_steps_from_where_rows_stand_lead_to_the_exact_solution(monkeypatch, weighted):
-    # Rows of 1 to 13 entries, gathered whole and, when no more than 4 fit, in pieces.
+    # Rows of 1 to 13 entries; when no more than 4 fit, longer ones are solved at once.
     rng = np.random.default_rng(2)
     data = dataset([(u, int(i), float(rng.integers(1, 4))) for u in range(13) for i in rng.choice(20, u + 1, False)])
     p = Als.params_type(dim=8, l2=0.1, weighted=weighted)
     matrix = counted(data, p)
     other = als_sweep.Fixed.of(rng.normal(0, 0.3, (20, 8)).astype(np.float32))
     side, steps = als_sweep.Side.of(matrix, p), context().progress(10_000, "rows")
-    exact, near, pieces = (np.zeros((13, 8), np.float32) for _ in range(3))
+    exact, near, mixed = (np.zeros((13, 8), np.float32) for _ in range(3))
     gain = side.solve(exact, other, steps)
     gains = [side.improve(near, other, steps) for _ in range(6)]
     assert (np.diff(gains[:3]) > 0).all()
     np.testing.assert_allclose(gains[-1], gain, rtol=1e-5)
     np.testing.assert_allclose(near, exact, atol=1e-4)
-    monkeypatch.setattr(als_steps, "AT_ONCE", 4)
-    monkeypatch.setattr(als_sweep, "improve_rows", als_steps.improve_rows.py_func)  # as written, with other pieces
-    for _ in range(6):
-        side.improve(pieces, other, steps)
-    np.testing.assert_allclose(pieces, near, atol=1e-4)
+    monkeypatch.setattr(als_steps, "MOST", 4)
+    monkeypatch.setattr(als_sweep, "improve_rows", als_steps.improve_rows.py_func)  # as written, with another limit
+    side.improve(mixed, other, steps)
+    np.testing.assert_allclose(mixed[4:], exact[4:], atol=1e-6)
+    assert np.abs(mixed[:4] - exact[:4]).max() > 1e-6
+    for _ in range(5):
+        side.improve(mixed, other, steps)
+    np.testing.assert_allclose(mixed, exact, atol=1e-4)
 
 
 def test_batches_and_pieces_of_long_rows_do_not_change_the_vectors(monkeypatch):
