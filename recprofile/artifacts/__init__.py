@@ -6,7 +6,7 @@ from behaviour), `results` (what a run gives back).
 """
 
 from recprofile.artifacts.fold_in import FoldIn
-from recprofile.artifacts.interactions import Dataset, Interactions, PositiveRule
+from recprofile.artifacts.interactions import Dataset, Interactions, Pairs, PositiveRule
 from recprofile.artifacts.pack import Pack, load_pack, save_pack, save_table
 from recprofile.artifacts.profiles import Block, Profiles
 from recprofile.artifacts.results import CheckResult, Explanations, Measure, Recommendations
@@ -29,6 +29,7 @@ __all__ = [
     "Interactions",
     "Measure",
     "Pack",
+    "Pairs",
     "PositiveRule",
     "Profiles",
     "Recommendations",

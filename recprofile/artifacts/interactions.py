@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -100,6 +100,18 @@ class Interactions:
         return cls(a["user"], a["item"], a["weight"], a.get("time"), a["positive"], context)
 
 
+class Pairs(NamedTuple):
+    """Pairs of user and item, user by user and by rising item: the arrays of a CSR, and its shape.
+
+    `indptr` int32 (n_users + 1,) says where a user's begin, `indices` int32 (n,) are the items, `data` float32 (n,).
+    """
+
+    indptr: IntArray
+    indices: IntArray
+    data: FloatArray
+    shape: tuple[int, int]
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Tables and events, split; what every stage reads.
@@ -151,28 +163,44 @@ class Dataset:
         """
 
         def make() -> csr_array:
-            from scipy.sparse import coo_array, csr_array  # noqa: PLC0415 - costs 90 ms that `validate` need not pay
+            from scipy.sparse import csr_array  # noqa: PLC0415 - costs 90 ms that `validate` need not pay
 
-            events: Interactions = getattr(self, part)
-            if positive_only and events.positive.all():
+            if positive_only and getattr(self, part).positive.all():
                 return self.matrix(part, binary=binary)
-            rows = events.positive if positive_only else slice(None)
-            user, item = events.user[rows], events.item[rows]
-            value = np.ones(len(user), np.float32) if binary else events.weight[rows]
-            if _rise(user, item):  # each pair once and in place; for one user's events a third of the time
-                starts = np.zeros(self.n_users + 1, np.int32)
-                np.cumsum(np.bincount(user, minlength=self.n_users), out=starts[1:])
-                return csr_array((value, item, starts), shape=(self.n_users, self.n_items))
-            pairs = coo_array((value, (user, item)), shape=(self.n_users, self.n_items))
-            pairs.has_canonical_format = True  # which keeps scipy from a sort: by way of columns rows come out sorted
-            matrix = pairs.tocsc().tocsr()
-            matrix.has_sorted_indices = True
-            matrix.sum_duplicates()
-            if binary:
-                matrix.data[:] = 1
+            pairs = self.pairs(part, positive_only=positive_only, binary=binary)
+            matrix = csr_array((pairs.data, pairs.indices, pairs.indptr), shape=pairs.shape)
+            matrix.has_canonical_format = True
             return matrix
 
         return self.memo(f"matrix/{part}/{positive_only}/{binary}", make)
+
+    def pairs(self, part: Part = "train", *, positive_only: bool = False, binary: bool = False) -> Pairs:
+        """What `matrix` holds, as arrays; made anew each time.
+
+        Where events are in the order of user and item, each pair once, as those of one person asking mostly are, this
+        takes a quarter of the time.
+        """
+        events: Interactions = getattr(self, part)
+        shape = (self.n_users, self.n_items)
+        user, item, weight = events.user, events.item, events.weight
+        if positive_only and not events.positive.all():
+            rows = events.positive
+            user, item, weight = user[rows], item[rows], weight[rows]
+        value = np.ones(len(user), np.float32) if binary else weight
+        if _rise(user, item):
+            starts = np.zeros(self.n_users + 1, np.int32)
+            np.cumsum(np.bincount(user, minlength=self.n_users), out=starts[1:])
+            return Pairs(starts, item, value, shape)
+        from scipy.sparse import coo_array  # noqa: PLC0415 - as in `matrix`
+
+        pairs = coo_array((value, (user, item)), shape=shape)
+        pairs.has_canonical_format = True  # which keeps scipy from a sort: by way of columns rows come out sorted
+        matrix = pairs.tocsc().tocsr()
+        matrix.has_sorted_indices = True
+        matrix.sum_duplicates()
+        if binary:
+            matrix.data[:] = 1
+        return Pairs(matrix.indptr, matrix.indices, matrix.data, shape)
 
     def memo(self, key: str, make: Callable[[], T]) -> T:
         """What `make` gives, made once for these events: `key` must name all that it depends on beside them.
@@ -284,5 +312,7 @@ class Dataset:
 
 def _rise(user: IntArray, item: IntArray) -> bool:
     """Whether events are in the order of user and item, and no two are of one pair."""
+    if (user == user[:1]).all():
+        return bool((item[1:] > item[:-1]).all())
     later = user[1:] > user[:-1]
     return bool((later | ((user[1:] == user[:-1]) & (item[1:] > item[:-1]))).all())

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
 
-from recprofile.plugin import Context, DataError, Dataset, Embeddings, Encoded, Encoder, Field, FoldIn, Params, Tunable
+from recprofile.plugin import (
+    Context,
+    DataError,
+    Dataset,
+    Embeddings,
+    Encoded,
+    Encoder,
+    Field,
+    FoldIn,
+    Pairs,
+    Params,
+    Tunable,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -89,6 +101,14 @@ def counted(data: Dataset, p: AlsParams) -> csr_array:
     """
     matrix = data.matrix("train", positive_only=p.positive_only, binary=not p.weighted)
     return _checked(matrix) if p.weighted else matrix
+
+
+def counted_pairs(data: Dataset, p: AlsParams) -> Pairs:
+    """The same as arrays, without what scipy costs where they are one person's."""
+    if p.weighted:
+        matrix = counted(data, p)
+        return Pairs(matrix.indptr, matrix.indices, matrix.data, matrix.shape)
+    return data.pairs("train", positive_only=p.positive_only, binary=True)
 
 
 def fold_in(matrix: csr_array, p: AlsParams) -> FoldIn:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from recprofile.plugin import FloatArray, RunError
+from recprofile.plugin import FloatArray, Pairs, RunError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 L2 = 0.02  # regularisation where nothing is chosen
 
 
-def ridges(matrix: csr_array, p: AlsParams) -> FloatArray:
+def ridges(matrix: csr_array | Pairs, p: AlsParams) -> FloatArray:
     """λ of each row, (n_rows,) float32: l2 · (total confidence of the row)^nu."""
     assert p.l2 is not None
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))

@@ -11,7 +11,7 @@ import numpy as np
 from recprofile.builtin.encode.als_ridge import no_solution, ridges
 from recprofile.builtin.encode.als_rows import solve_rows
 from recprofile.builtin.encode.als_steps import improve_rows
-from recprofile.plugin import Context, FloatArray, Progress, Rows, dealt, each
+from recprofile.plugin import Context, FloatArray, Pairs, Progress, Rows, dealt, each
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -48,15 +48,15 @@ class Side:
     `weights` is empty where every weight is 1.
     """
 
-    matrix: csr_array
+    matrix: csr_array | Pairs
     weights: FloatArray
     ridge: FloatArray
     alpha: np.float32
     shares: list[Rows]
 
     @classmethod
-    def of(cls, matrix: csr_array, p: AlsParams) -> Side:
-        """The rows of a CSR."""
+    def of(cls, matrix: csr_array | Pairs, p: AlsParams) -> Side:
+        """The rows of a CSR, or of what it is made of."""
         weights = np.zeros(0, np.float32) if (matrix.data == 1).all() else matrix.data
         return cls(matrix, weights, ridges(matrix, p), np.float32(p.alpha), dealt(np.diff(matrix.indptr)))
 
@@ -124,7 +124,7 @@ def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, 
     return users[:, : p.dim].copy(), items[:, : p.dim].copy()
 
 
-def user_vectors(matrix: csr_array, items: Fixed, p: AlsParams) -> FloatArray:
+def user_vectors(matrix: csr_array | Pairs, items: Fixed, p: AlsParams) -> FloatArray:
     """The vectors of users whose events `matrix` (n, n_items) holds, for given item vectors: (n, p.dim) float32.
 
     What the last half-sweep of `factors` does, for any users; 0 without entries.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from recprofile.builtin.encode.als import AlsParams, counted, fold_in
+from recprofile.builtin.encode.als import AlsParams, counted, counted_pairs, fold_in
 from recprofile.builtin.inner import InnerProducts
 from recprofile.plugin import (
     BoolArray,
@@ -83,14 +83,13 @@ class ImplicitAlsRanker(Ranker):
         return scores
 
     def _solved(self, people: Dataset) -> FloatArray:
-        matrix = counted(people, self.params)
         if self.device != "cpu":
             from recprofile.builtin.encode.als_device import user_vectors_on
 
-            return user_vectors_on(matrix, self.items_by, self.params, self.device)
+            return user_vectors_on(counted(people, self.params), self.items_by, self.params, self.device)
         from recprofile.builtin.encode.als_sweep import user_vectors
 
-        return user_vectors(matrix, self._fixed, self.params)
+        return user_vectors(counted_pairs(people, self.params), self._fixed, self.params)
 
     @cached_property
     def _fixed(self) -> Fixed:
