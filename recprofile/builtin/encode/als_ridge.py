@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recprofile.plugin import FloatArray, Pairs, RunError
 
@@ -19,9 +20,13 @@ L2 = 0.02  # regularisation where nothing is chosen
 def ridges(matrix: csr_array | Pairs, p: AlsParams) -> FloatArray:
     """λ of each row, (n_rows,) float32: l2 · (total confidence of the row)^nu."""
     assert p.l2 is not None
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     entries: FloatArray = matrix.data
-    total = np.bincount(row, weights=entries, minlength=matrix.shape[0])
+    starts: NDArray[np.integer] = matrix.indptr
+    counts = np.diff(starts)
+    if (entries == 1).all():
+        total = counts.astype(np.float64)
+    else:
+        total = np.bincount(np.repeat(np.arange(len(counts)), counts), weights=entries, minlength=len(counts))
     ridge: FloatArray = (p.l2 * (matrix.shape[1] + p.alpha * total) ** p.nu).astype(np.float32)
     return ridge
 

@@ -13,7 +13,7 @@ from recprofile.builtin.prefetch import AHEAD, prefetch_floats
 
 EIGHT = np.uint64(8)  # unsigned, for a signed index may count from the end, which keeps a loop from being vectorised
 ONE = np.uint64(1)
-AT_ONCE = 64  # entries of a row that are gathered at once: 16 KiB of 64 dimensions
+AT_ONCE = 32  # entries of a row that are gathered at once
 FAST = {"contract", "reassoc", "nsz"}  # sums in any order; infinities and NaN as ever
 
 

@@ -111,7 +111,7 @@ def factors(matrix: csr_array, p: AlsParams, ctx: Context) -> tuple[FloatArray, 
     items = Fixed.of(items).vectors
     users = np.zeros((matrix.shape[0], items.shape[1]), np.float32)
     progress = ctx.progress(p.epochs * (by_user.n_rows + by_item.n_rows) + by_user.n_rows, "rows")
-    confidence = float((1 + p.alpha * matrix.data.astype(np.float64)).sum())
+    confidence = matrix.nnz + p.alpha * float(matrix.data.sum(dtype=np.float64))
     loss = np.inf
     for _ in range(p.epochs):
         by_user.improve(users, Fixed.of(items), progress)

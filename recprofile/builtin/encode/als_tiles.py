@@ -14,9 +14,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-ROWS = 4  # of a tile of a sum
-WIDTH = 16 if binding.get_host_cpu_features().get("avx512f") else 8  # float32 in a register
-WIDE = 2 * WIDTH  # columns of a tile: 8 registers with its rows, and more would not fit in AVX2's 16
+# float32 in a register; a tile is two of them wide, and with its rows takes half of the registers that there are.
+WIDTH, ROWS = (16, 8) if binding.get_host_cpu_features().get("avx512f") else (8, 4)
+WIDE = 2 * WIDTH
 EIGHT = 8
 
 _FLOAT, _PLACE = ir.FloatType(), ir.IntType(64)
@@ -67,7 +67,7 @@ class _Code:
 
 
 def _tile(columns: int, *, minus: bool) -> Any:  # noqa: ANN401 - what numba compiles
-    """into[i:i + 4, j:j + columns] ± Σ of[k + r, i:i + 4]ᵀ of[k + r, j:j + columns] over r < n, n at least 1."""
+    """into[i:i + ROWS, j:j + columns] ± Σ of[k + r, i:i + ROWS]ᵀ of[k + r, j:j + columns] over r < n, n at least 1."""
     width = min(WIDTH, columns)
 
     def add(_, into, of, i, j, k, n):  # type: ignore[no-untyped-def]  # noqa: PLR0917 - numba's own types
