@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -82,6 +83,47 @@ class StageCache:
             save_pack(pack, inside)
             (inside / RECORD).write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
             place_entry(inside, folder, {"key": key})
+
+
+    def put_again(self, key: str, of: str, record: Record) -> bool:
+        """Keep what is kept under the key `of` under another one too, its files being the same; False when it is not.
+
+        Raises RP606 when it cannot be written.
+        """
+        other, _ = read_entry(self._folder / of, contents=False)
+        if other is None:
+            return False
+        folder = self._folder / key
+        with temporary_folder(folder) as built:
+            inside = built / "entry"
+            inside.mkdir()
+            files = {name: file for name, file in other.files.items() if name != RECORD}
+            for name in files:
+                _link(other.folder / name, inside / name)
+            (inside / RECORD).write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
+            place_entry(inside, folder, {"key": key}, known=files)
+        return True
+
+    def copy(self, key: str, to: Path) -> bool:
+        """Copy the files of a result into an existing folder, as `save_pack` would write them; False when there is none.
+
+        Raises OSError.
+        """
+        entry, _ = read_entry(self._folder / key, contents=False)
+        if entry is None:
+            return False
+        for name in entry.files:
+            if name != RECORD:
+                shutil.copyfile(entry.folder / name, to / name)
+        return True
+
+
+def _link(file: Path, to: Path) -> None:
+    """The same file under another name, or a copy where the file system has no such thing."""
+    try:
+        os.link(file, to)
+    except OSError:
+        shutil.copyfile(file, to)
 
 
 def _record(folder: Path) -> Record:

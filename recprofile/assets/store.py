@@ -141,21 +141,30 @@ def temporary_folder(beside: Path) -> Iterator[Path]:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def place_entry(built: Path, folder: Path, about: Mapping[str, str]) -> Entry:
+def place_entry(
+    built: Path, folder: Path, about: Mapping[str, str], known: Mapping[str, FileRecord] | None = None
+) -> Entry:
     """Write the manifest of a folder that was built and rename it to its place.
 
-    Gives the entry that lies there in the end: another process's, when that was placed meanwhile from the same
-    source. A damaged or outdated entry is moved away first. Raises OSError.
+    `known` are files of which size and checksum are known, being those of another entry. Gives the entry that lies
+    there in the end: another process's, when that was placed meanwhile from the same source. A damaged or outdated
+    entry is moved away first. Raises OSError.
     """
-    files = {name: {"size": file.stat().st_size, "sha256": sha256(file)} for name, file in sorted(files_in(built))}
+    told = dict(known or {})
+    for name, file in files_in(built):
+        if name not in told:
+            told[name] = FileRecord(file.stat().st_size, sha256(file))
+    files = {name: {"size": one.size, "sha256": one.sha256} for name, one in sorted(told.items())}
     (built / MANIFEST).write_text(json.dumps({"about": dict(about), "files": files}, indent=1), encoding="utf-8")
     while True:
+        is_mine = True
         try:
             built.rename(folder)
         except OSError:
             if not folder.exists():
                 raise
-        entry, _ = read_entry(folder)
+            is_mine = False
+        entry, _ = read_entry(folder, contents=not is_mine)
         if entry is not None and entry.about == about:
             return entry
         with suppress(FileNotFoundError):  # another process moved it first

@@ -42,7 +42,11 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Finished:
-    """A run whose stages are done, as `write_outputs` reads it: `get` gives the result of a node by its id."""
+    """A run whose stages are done, as `write_outputs` reads it.
+
+    `get` gives the result of a node by its id; `copy` puts the files of one into a folder, and is False where the
+    cache has none.
+    """
 
     plan: Plan
     graph: Graph
@@ -56,6 +60,7 @@ class Finished:
     warnings: Sequence[Mapping[str, str]]
     command: str
     get: Callable[[str], Any]
+    copy: Callable[[str, Path], bool]
 
 
 @dataclass(frozen=True)
@@ -96,9 +101,10 @@ def write_outputs(run: Finished, out: Path, seconds: float) -> Written:
             save_table(judged.hits, folder / "hits.parquet")
         if recs is not None:
             save_table(recs.frame(), folder / "recommendations.parquet")
-        if profiles is not None:
+        if profiles is not None and graph.profiles is not None:
             (folder / "profiles").mkdir()
-            save_pack(profiles.pack(), folder / "profiles")
+            if not run.copy(graph.profiles, folder / "profiles"):
+                save_pack(profiles.pack(), folder / "profiles")
         if plan.final is not None:
             ranker: Ranker = run.get(plan.final.id)
             (folder / "model").mkdir()

@@ -131,6 +131,7 @@ class _Engine:
             self.warnings,
             settings.command,
             self.get,
+            lambda id, to: self.cache.copy(self.graph.nodes[id].key, to),
         )
         written = write_outputs(finished, out, time.perf_counter() - begun)
         self.hook.recprofile_metrics(metrics=written.metrics)
@@ -237,13 +238,20 @@ class _Engine:
             raise
         seconds = time.perf_counter() - begun
         record = Record(tuple(told), round(seconds, 4), round(peak_mib(), 1), noted)
-        self.cache.put(node.key, self.work.pack(artifact), record)
+        self._keep(node, artifact, record)
         self.results[node.id] = artifact
         self.computed.append(node.id)
         self._keep_record(node, record)
         self.hook.recprofile_stage_finished(
             stage={**facts, "seconds": seconds, "peak_mib": record.peak_mib, "cached": False}
         )
+
+    def _keep(self, node: Node, artifact: Any, record: Record) -> None:  # noqa: ANN401
+        """Put a result into the cache; one that another stage gave before, as an update without events, is linked."""
+        for id, result in self.results.items():
+            if result is artifact and self.cache.put_again(node.key, self.graph.nodes[id].key, record):
+                return
+        self.cache.put(node.key, self.work.pack(artifact), record)
 
     def _let_go(self, done: Node) -> None:
         """Forget results that nothing to come reads: they lie in the cache, and ten million events are 200 MiB."""

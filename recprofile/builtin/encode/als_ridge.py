@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,11 @@ def ridges(matrix: csr_array | Pairs, p: AlsParams) -> FloatArray:
     """λ of each row, (n_rows,) float32: l2 · (total confidence of the row)^nu."""
     assert p.l2 is not None
     entries: FloatArray = matrix.data
-    starts: NDArray[np.integer] = matrix.indptr
-    counts = np.diff(starts)
-    if (entries == 1).all():
-        total = counts.astype(np.float64)
-    else:
+    counts: NDArray[np.int32] = np.diff(matrix.indptr)
+    total: NDArray[Any] = counts
+    if not (entries == 1).all():
         total = np.bincount(np.repeat(np.arange(len(counts)), counts), weights=entries, minlength=len(counts))
-    ridge: FloatArray = (p.l2 * (matrix.shape[1] + p.alpha * total) ** p.nu).astype(np.float32)
+    ridge: FloatArray = (p.l2 * (matrix.shape[1] + p.alpha * total.astype(np.float64)) ** p.nu).astype(np.float32)
     return ridge
 
 
