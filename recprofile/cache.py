@@ -84,7 +84,6 @@ class StageCache:
             (inside / RECORD).write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
             place_entry(inside, folder, {"key": key})
 
-
     def put_again(self, key: str, of: str, record: Record) -> bool:
         """Keep what is kept under the key `of` under another one too, its files being the same; False when it is not.
 
@@ -105,7 +104,7 @@ class StageCache:
         return True
 
     def copy(self, key: str, to: Path) -> bool:
-        """Copy the files of a result into an existing folder, as `save_pack` would write them; False when there is none.
+        """Copy the files of a result into an existing folder, as `save_pack` writes them; False when there is none.
 
         Raises OSError.
         """

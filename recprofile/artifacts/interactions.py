@@ -136,9 +136,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         expect(self.held, "Dataset.held", dtype=np.bool_, shape=(len(self.train),))
+        n_users, n_items = self.n_users, self.n_items
         for name, part in (("train", self.train), ("valid", self.valid), ("test", self.test)):
-            expect_codes(part.user, f"Dataset.{name}.user", below=self.n_users)
-            expect_codes(part.item, f"Dataset.{name}.item", below=self.n_items)
+            expect_codes(part.user, f"Dataset.{name}.user", below=n_users)
+            expect_codes(part.item, f"Dataset.{name}.item", below=n_items)
 
     @property
     def n_users(self) -> int:
@@ -188,8 +189,8 @@ class Dataset:
             user, item, weight = user[rows], item[rows], weight[rows]
         value = np.ones(len(user), np.float32) if binary else weight
         if _rise(user, item):
-            starts = np.zeros(self.n_users + 1, np.int32)
-            np.cumsum(np.bincount(user, minlength=self.n_users), out=starts[1:])
+            starts = np.zeros(shape[0] + 1, np.int32)
+            np.cumsum(np.bincount(user, minlength=shape[0]), out=starts[1:])
             return Pairs(starts, item, value, shape)
         from scipy.sparse import coo_array  # noqa: PLC0415 - as in `matrix`
 

@@ -62,7 +62,8 @@ class TextParams(Params):
     )
     precision: Literal["fp32", "bf16", "fp16", "int8"] = Field(
         default="fp32",
-        description="What it computes in; bf16 and fp16 need torch on a cuda device, int8 needs 'backend: onnx'.",
+        description="What it computes in; fp16 needs torch on a cuda device, bf16 that or a processor that multiplies "
+        "it, int8 'backend: onnx'.",
     )
     devices: int = Field(
         default=1, ge=1, le=64, description="Cuda devices that share the work, 1 to 64, from the run's own on."
@@ -90,15 +91,15 @@ class Text(Encoder[TextParams]):
     there, so that a grown catalogue encodes its new texts only.
 
     The same texts give the same vectors on one device; in other company, padded to another length, they may differ in
-    the last digits (1e-6). Torch in fp32 is the reference. Another backend, which runs the model exported to ONNX, is
-    held against it on up to 256 texts, from the shortest to the longest: the report tells the mean and worst cosine
-    and the share of the 10 nearest neighbours that stay. `int8` quantises weights to 7 bits per column, and activations
-    per batch, so that a vector hangs on its company by as much as that agreement leaves.
+    the last digits (1e-6). Torch in fp32 is the reference. Another backend, which runs the model exported to ONNX, and
+    bf16 on a processor are held against it on up to 256 texts, from the shortest to the longest: the report tells the
+    mean and worst cosine and the share of the 10 nearest neighbours that stay. `int8` quantises weights to 7 bits per
+    column, and activations per batch, so that a vector hangs on its company by as much as that agreement leaves.
 
     Raises DataError RP505 when no item has text, RunError RP605 when the folder holds no model that can be loaded from
     safetensors without running its code, or exported, RP604 when one text alone does not fit into memory, RP603 for a
     precision, a backend or a number of devices that is not there, and RP601 when a backend's package is missing or
-    the worst cosine is under .999 (int8: .95).
+    the worst cosine is under .999 (bf16: .99, int8: .95).
 
     Source: masked mean pooling of Reimers & Gurevych 2019, "Sentence-BERT"; centring of Mu & Viswanath 2018,
     "All-but-the-top" (its first step).

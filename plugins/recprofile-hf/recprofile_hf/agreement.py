@@ -19,7 +19,11 @@ from recprofile.plugin import FloatArray, Rows, RunError
 
 SAMPLE = 256  # texts; of ten thousand, what torch takes for them is a fortieth
 NEIGHBOURS = 10
-FLOORS = {"fp32": 0.999, "int8": 0.95}  # of the worst cosine; below, something is wrong with a model or its graph
+FLOORS = {
+    "fp32": 0.999,
+    "bf16": 0.99,
+    "int8": 0.95,
+}  # of the worst cosine; below, something is wrong with a model or its graph
 FILE = ".agreement.json"  # beside the vectors
 
 

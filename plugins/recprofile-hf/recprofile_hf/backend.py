@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,11 +25,16 @@ Check = Callable[[TextModel, TextModel], None]
 
 @contextmanager
 def text_model(folder: Path, *, settings: Settings, ctx: Context, check: Check | None) -> Iterator[TextModel]:
-    """The model of a folder; where it is not torch's, `check` is given it and torch's before anything else is."""
+    """The model of a folder; `check` is given it and torch's in float32, before anything else is."""
     loaded = load(folder, settings)
     if settings.backend == "torch":
         devices = devices_from(ctx.device, settings.devices)
-        yield TextModel.of(loaded, on_devices(loaded, devices, pooling=settings.pooling))
+        model = TextModel.of(loaded, on_devices(loaded, devices, pooling=settings.pooling))
+        if check is not None:
+            whole = load(folder, replace(settings, precision="fp32"))
+            check(model, TextModel.of(whole, on_devices(whole, ["cpu"], pooling=settings.pooling)))
+            del whole
+        yield model
         return
     int8 = settings.precision == "int8"
     makers = PACKAGES[settings.backend] if int8 else EXPORT

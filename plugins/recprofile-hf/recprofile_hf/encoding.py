@@ -68,7 +68,9 @@ def encodings_of(texts: pl.Series, folder: Path, *, settings: Settings, ctx: Con
     if known is not None:
         _put(whole, rows, known)
         progress.add(len(rows))
-    check = None if settings.backend == "torch" else _check(texts, settings, ctx, kept)
+    # On CUDA float32 would need the memory for a second model.
+    is_reference = settings.backend == "torch" and (settings.precision == "fp32" or ctx.device != "cpu")
+    check = None if is_reference else _check(texts, settings, ctx, kept)
     if left.any() or check is not None:
         wanted = np.flatnonzero(left)
         asked = texts.filter(pl.Series(left))
@@ -88,8 +90,15 @@ def _require_device(settings: Settings, device: str) -> None:
         help = ("leave it at torch there, or run the recipe on the cpu",)
         raise RunError.of("RP603", f"'backend: {settings.backend}' needs the cpu, {here}", help=help)
     if settings.precision in {"bf16", "fp16"} and not device.startswith("cuda"):
-        help = ("leave it at fp32 here: half precision is slower than fp32 on most CPUs",)
-        raise RunError.of("RP603", f"'precision: {settings.precision}' needs a cuda device, {here}", help=help)
+        from recprofile_hf.networks import multiplies_bf16
+
+        needed = "a cuda device"
+        if settings.precision == "bf16":
+            if device == "cpu" and multiplies_bf16():
+                return
+            needed = "a cuda device, or a processor that multiplies bfloat16 (AVX512-BF16, AMX)"
+        help = ("leave it at fp32 here: half precision is slower where the processor has it not",)
+        raise RunError.of("RP603", f"'precision: {settings.precision}' needs {needed}, {here}", help=help)
 
 
 def _kept_vectors(folder: Path, settings: Settings, ctx: Context) -> KeptVectors | None:

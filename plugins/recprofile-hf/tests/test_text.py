@@ -399,9 +399,26 @@ def test_progress_counts_different_texts(tiny: Path, tmp_path: Path):
     assert seen == [(0, 3, "texts"), (2, 3, "texts"), (3, 3, "texts")]
 
 
-def test_half_precision_is_refused_on_a_cpu(tiny: Path):
-    with pytest.raises(RunError, match="RP603 'precision: bf16' needs a cuda device, and this stage runs on 'cpu'"):
+def test_half_precision_is_refused_on_a_cpu_that_does_not_multiply_it(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
+    needed = "a cuda device, or a processor that multiplies bfloat16 .AVX512-BF16, AMX., and this stage runs on 'cpu'"
+    with pytest.raises(RunError, match=f"RP603 'precision: bf16' needs {needed}"):
         encode(tiny, TITLES, precision="bf16")
+    with pytest.raises(RunError, match="RP603 'precision: fp16' needs a cuda device, and this stage runs on 'cpu'"):
+        encode(tiny, TITLES, precision="fp16")
+
+
+def test_bfloat16_on_a_cpu_that_multiplies_it_is_held_against_float32(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})  # without, torch takes longer
+    told: dict[str, Any] = {}
+    half = encode(tiny, TITLES, precision="bf16", ctx={"note": told.__setitem__}).vectors
+    full = encode(tiny, TITLES).vectors
+    assert half.dtype == np.float32
+    np.testing.assert_allclose(half, full, atol=0.1)
+    assert np.abs(half - full).max() > 1e-5
+    found = told["agreement with torch"]
+    assert found["texts"] == len(set(TITLES))
+    assert 0.99 < found["worst cosine"] <= found["mean cosine"] < 1
 
 
 def test_torch_takes_no_more_threads_than_the_process_may_use_and_gets_its_own_back(
