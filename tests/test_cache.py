@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recprofile.artifacts import Pack
+from recprofile.artifacts import Pack, load_pack, save_pack
 from recprofile.cache import Record, StageCache, key_of
 from recprofile.testing import same_pack
 
@@ -64,6 +64,43 @@ def test_a_damaged_entry_is_replaced_by_the_next_put(cache, tmp_path):
 def test_nothing_but_entries_is_left_behind(cache, tmp_path):
     cache.put("k", PACK, Record())
     assert [p.name for p in (tmp_path / "stages").iterdir()] == ["k"]
+
+
+@pytest.mark.parametrize("can_link", [True, False])
+def test_a_result_is_kept_under_a_second_key_with_a_record_of_its_own(cache, tmp_path, monkeypatch, can_link):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    if not can_link:
+        monkeypatch.setattr("os.link", refuse)
+    cache.put("k", PACK, Record(("first",)))
+    assert cache.put_again("again", "k", Record(("second",)))
+    pack, record = cache.load("again")
+    assert same_pack(pack, PACK)
+    assert record == Record(("second",))
+    assert cache.load("k")[1] == Record(("first",))
+    files = [tmp_path / "stages" / key / "arrays.safetensors" for key in ("k", "again")]
+    assert files[0].samefile(files[1]) == can_link
+
+
+def test_what_is_not_kept_cannot_be_kept_again_or_copied(cache, tmp_path):
+    assert not cache.put_again("again", "k", Record())
+    assert not cache.has("again")
+    assert not cache.copy("k", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_is_what_save_pack_writes(cache, tmp_path):
+    cache.put("k", PACK, Record())
+    (tmp_path / "copy").mkdir()
+    assert cache.copy("k", tmp_path / "copy")
+    assert same_pack(load_pack(tmp_path / "copy"), PACK)
+    (tmp_path / "saved").mkdir()
+    save_pack(PACK, tmp_path / "saved")
+    copied, saved = (
+        {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("copy", "saved")
+    )
+    assert copied == saved
 
 
 def test_a_key_depends_on_every_part_and_not_on_their_order():

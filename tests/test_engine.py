@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 import recprofile
+from recprofile.artifacts import load_pack
 from recprofile.engine import Settings, run_plan
 from recprofile.errors import DataError, RecipeError, RunError
 from recprofile.plan import make_plan
@@ -203,6 +204,20 @@ def test_a_run_folder_that_is_gone_is_made_again_from_the_cache_with_the_same_co
     assert again.computed == ()
     for name in ("metrics.json", "recommendations.parquet", "explanations.parquet", "checks.json"):
         assert (box / "one" / name).read_bytes() == (box / "two" / name).read_bytes()
+
+
+def test_a_result_that_a_stage_hands_on_as_it_is_takes_no_room_again(box, registry, tmp_path):
+    edit(box, "stages:\n", "stages:\n  - preprocess: dedupe\n")
+    edit(box, "  - explain", "  - update: fold-in\n  - explain")
+    result = run(box, registry)
+    keys = Run.open(result.out).manifest["keys"]
+    files = {id: tmp_path / "cache" / "stages" / key / "arrays.safetensors" for id, key in keys.items()}
+    assert files["data"].samefile(files["dedupe"])  # which found nothing
+    assert files["profile"].samefile(files["fold-in"])
+    assert not files["data"].samefile(files["profile"])
+    again = run(box, registry, out=Path("two"))
+    assert again.computed == ()
+    assert same_pack(load_pack(again.out / "profiles"), load_pack(result.out / "profiles"))
 
 
 def test_a_changed_byte_in_the_data_computes_all_again(box, registry):
