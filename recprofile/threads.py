@@ -25,6 +25,8 @@ FEWEST = 16  # rows that are worth a share
 
 def dealt(load: NDArray[np.integer]) -> list[Rows]:
     """Rows with a load, the heaviest first, dealt in turn so that shares take about as long."""
+    if len(load) == 1:  # one person, who waits
+        return [np.zeros(1, np.int64)] if load[0] > 0 else []
     heaviest = np.argsort(-load, kind="stable")
     heaviest = heaviest[: np.count_nonzero(load > 0)]
     count = min(SHARES, -(-len(heaviest) // FEWEST))

@@ -188,6 +188,8 @@ class Dataset:
             rows = events.positive
             user, item, weight = user[rows], item[rows], weight[rows]
         value = np.ones(len(user), np.float32) if binary else weight
+        if shape[0] == 1 and (item[1:] > item[:-1]).all():  # one person
+            return Pairs(np.array([0, len(item)], np.int32), item, value, shape)
         if _rise(user, item):
             starts = np.zeros(shape[0] + 1, np.int32)
             np.cumsum(np.bincount(user, minlength=shape[0]), out=starts[1:])
@@ -313,7 +315,5 @@ class Dataset:
 
 def _rise(user: IntArray, item: IntArray) -> bool:
     """Whether events are in the order of user and item, and no two are of one pair."""
-    if (user == user[:1]).all():
-        return bool((item[1:] > item[:-1]).all())
     later = user[1:] > user[:-1]
     return bool((later | ((user[1:] == user[:-1]) & (item[1:] > item[:-1]))).all())

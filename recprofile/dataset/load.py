@@ -28,6 +28,7 @@ from recprofile.recipe import (
     TimeSplit,
     UserTimeSplit,
 )
+from recprofile.threads import each
 
 AXES: tuple[Axis, Axis] = ("users", "items")
 
@@ -65,9 +66,14 @@ def load_dataset(
     when ids repeat in a table or none matches the events, RP507 when the split leaves a part empty.
     """
     found = _read(block, files, span, fills=fills, warn=warn)
-    ids, codes = {}, {}
-    for axis in AXES:
+    ids: dict[Axis, IdMap] = {}
+    codes: dict[Axis, dict[str, IntArray]] = {}
+
+    def code(axis: Axis) -> int:
         ids[axis], codes[axis] = _dense(found, axis)
+        return len(ids[axis])
+
+    each(code, AXES)
     notes = [note for file in found.files.values() for note in file.notes]
     notes += [note for events in found.events.values() for note in events.notes]
     notes += [note for axis in AXES if (note := _spaced(ids[axis], axis))]

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 L2 = 0.02  # regularisation where nothing is chosen
 
 
-def ridges(matrix: csr_array | Pairs, p: AlsParams) -> FloatArray:
-    """λ of each row, (n_rows,) float32: l2 · (total confidence of the row)^nu."""
+def ridges(matrix: csr_array | Pairs, p: AlsParams, *, all_one: bool = False) -> FloatArray:
+    """λ of each row, (n_rows,) float32: l2 · (total confidence of the row)^nu; `all_one`: every weight is 1."""
     assert p.l2 is not None
-    entries: FloatArray = matrix.data
-    counts: NDArray[np.int32] = np.diff(matrix.indptr)
+    counts: NDArray[np.int32] = matrix.indptr[1:] - matrix.indptr[:-1]
     total: NDArray[Any] = counts
-    if not (entries == 1).all():
-        total = np.bincount(np.repeat(np.arange(len(counts)), counts), weights=entries, minlength=len(counts))
+    if not all_one:
+        total = np.bincount(np.repeat(np.arange(len(counts)), counts), weights=matrix.data, minlength=len(counts))
     ridge: FloatArray = (p.l2 * (matrix.shape[1] + p.alpha * total.astype(np.float64)) ** p.nu).astype(np.float32)
     return ridge
 

@@ -57,8 +57,10 @@ class Side:
     @classmethod
     def of(cls, matrix: csr_array | Pairs, p: AlsParams) -> Side:
         """The rows of a CSR, or of what it is made of."""
-        weights = np.zeros(0, np.float32) if (matrix.data == 1).all() else matrix.data
-        return cls(matrix, weights, ridges(matrix, p), np.float32(p.alpha), dealt(np.diff(matrix.indptr)))
+        all_one = bool((matrix.data == 1).all())
+        weights = np.zeros(0, np.float32) if all_one else matrix.data
+        shares = dealt(matrix.indptr[1:] - matrix.indptr[:-1])
+        return cls(matrix, weights, ridges(matrix, p, all_one=all_one), np.float32(p.alpha), shares)
 
     @property
     def n_rows(self) -> int:
