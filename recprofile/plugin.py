@@ -22,6 +22,7 @@ from recprofile.artifacts import (
     Profiles,
     Recommendations,
     Table,
+    summed_pairs,
 )
 from recprofile.artifacts.results import EVIDENCE_SCHEMA, SENTENCE_SCHEMA
 from recprofile.assets import Copies, near_names
@@ -148,6 +149,7 @@ __all__ = [
     "refusal",
     "spans",
     "standardised",
+    "summed_pairs",
     "threads",
     "top_k",
     "unit_scores",

@@ -6,7 +6,7 @@ from behaviour), `results` (what a run gives back).
 """
 
 from recprofile.artifacts.fold_in import FoldIn
-from recprofile.artifacts.interactions import Dataset, Interactions, Pairs, PositiveRule
+from recprofile.artifacts.interactions import Dataset, Interactions, Pairs, PositiveRule, summed_pairs
 from recprofile.artifacts.pack import Pack, load_pack, save_pack, save_table
 from recprofile.artifacts.profiles import Block, Profiles
 from recprofile.artifacts.results import CheckResult, Explanations, Measure, Recommendations
@@ -37,4 +37,5 @@ __all__ = [
     "load_pack",
     "save_pack",
     "save_table",
+    "summed_pairs",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.plugin import DataError, Dataset, Field, IntArray, Params, in_order
+from recprofile.plugin import DataError, Dataset, Field, IntArray, Params, in_order, summed_pairs
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -36,7 +36,7 @@ def history_weights(data: Dataset, p: HistoryParams, *, since: Literal["user", "
     item) that is the same as against the present, and cannot run out to nothing. Repeated events count each.
     Raises DataError RP406 when there is a half-life and the events have no time.
     """
-    from scipy.sparse import coo_array, csr_array
+    from scipy.sparse import csr_array
 
     events = data.train
     if p.positive_only and not events.positive.all():
@@ -56,9 +56,7 @@ def history_weights(data: Dataset, p: HistoryParams, *, since: Literal["user", "
         np.maximum.at(last, of, events.time)
         age = (last[of] - events.time) / (DAY * p.half_life_days)
         weight *= np.exp2(-np.minimum(age, 100)).astype(np.float32)  # 2^-100 is a float32; much less is 0
-    matrix = coo_array((weight, (events.user, events.item)), shape=(data.n_users, data.n_items)).tocsr()
-    matrix.sum_duplicates()
-    return matrix
+    return summed_pairs(events.user, events.item, weight, (data.n_users, data.n_items))
 
 
 def rating_rank(user: IntArray, weight: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -57,12 +57,26 @@ def _add_dense(first, last, indptr, indices, data, right, out):  # type: ignore[
     width = right.shape[1]
     for row in range(first, last):
         for begin in range(0, width, STRIP):
-            into = out[row, begin : begin + STRIP]
-            for at in range(indptr[row], indptr[row + 1]):
+            end = begin + STRIP
+            into = out[row, begin:end]
+            at, stop = indptr[row], indptr[row + 1]
+            while at + 4 <= stop:  # so that what is summed goes through memory once for four
+                p, q = right[indices[at], begin:end], right[indices[at + 1], begin:end]
+                r, s = right[indices[at + 2], begin:end], right[indices[at + 3], begin:end]
+                _add_four(into, p, q, r, s, data[at], data[at + 1], data[at + 2], data[at + 3])
+                at += 4
+            while at < stop:
                 a = data[at]
-                of = right[indices[at], begin : begin + STRIP]
+                of = right[indices[at], begin:end]
                 for j in range(len(into)):
                     into[j] += a * of[j]
+                at += 1
+
+
+@njit(cache=True, nogil=True)
+def _add_four(into, p, q, r, s, a, b, c, d):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    for j in range(len(into)):
+        into[j] = into[j] + a * p[j] + b * q[j] + c * r[j] + d * s[j]  # in this order
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprofile.builtin.history import rating_rank
-from recprofile.plugin import Dataset, Field, FloatArray, Params, Progress, in_order
+from recprofile.plugin import Dataset, Field, FloatArray, Params, Progress, in_order, summed_pairs
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -43,11 +43,8 @@ def event_weights(data: Dataset, p: GradedParams) -> FloatArray:
 
 def matrix_of(data: Dataset, weight: FloatArray) -> csr_array:
     """Weights of training events, summed per pair: (n_users, n_items) float32 CSR without zeros."""
-    from scipy.sparse import coo_array
-
     events = data.train
-    matrix = coo_array((weight, (events.user, events.item)), shape=(data.n_users, data.n_items)).tocsr()
-    matrix.sum_duplicates()
+    matrix = summed_pairs(events.user, events.item, weight, (data.n_users, data.n_items))
     matrix.eliminate_zeros()
     return matrix.astype(np.float32)
 
