@@ -14,8 +14,16 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+
+def _has_avx512() -> bool:
+    try:
+        return bool(binding.get_host_cpu_features().get("avx512f"))
+    except RuntimeError:  # LLVM does not know this kind of processor's
+        return False
+
+
 # float32 in a register; a tile is two of them wide, and with its rows takes half of the registers that there are.
-WIDTH, ROWS = (16, 8) if binding.get_host_cpu_features().get("avx512f") else (8, 4)
+WIDTH, ROWS = (16, 8) if _has_avx512() else (8, 4)
 WIDE = 2 * WIDTH
 EIGHT = 8
 
