@@ -301,23 +301,27 @@ def test_no_file_of_events_is_read_whole(check, monkeypatch):
     assert check()[0] == 0
 
 
-def test_ten_million_rows_of_parquet_are_probed_within_a_second_without_torch(tmp_path):
-    n = 10_000_000
-    ids = np.arange(n, dtype=np.int32)
-    frame = pl.DataFrame({"user": ids % 100_000, "item": ids % 8, "weight": (ids % 5 + 1).astype(np.int8), "time": ids})
-    frame.write_parquet("ratings.parquet", compression="uncompressed", statistics=False)
+def test_ten_million_rows_of_parquet_are_probed_in_little_more_time_than_ten_and_without_torch(tmp_path):
     Path("r.yaml").write_text(RECIPE.replace("ratings.csv", "ratings.parquet").replace("users.csv", "items.csv"))
     Path("r.yaml").write_text(Path("r.yaml").read_text().replace("evaluate: {groups: [gender]}\n", ""))
     code = (
         "import sys\nfrom recprofile.cli.main import status_of\nstatus = status_of(['validate', 'r.yaml'])\n"
         "print(status, [m for m in ('torch', 'scipy', 'pandas', 'transformers') if m in sys.modules], file=sys.stderr)"
     )
-    took = []
-    for _ in range(2):  # processor time, and the better of two: this machine may be busy
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert done.stderr.splitlines()[-1] == "0 []"
-        assert "ratings.parquet 10,000,000 rows" in done.stdout
-    assert min(took) < 1
+
+    def least(n):
+        """Seconds of a processor, and the better of two: this machine may be busy, or slow."""
+        ids = np.arange(n, dtype=np.int32)
+        columns = {"user": ids % 100_000, "item": ids % 8, "weight": (ids % 5 + 1).astype(np.int8), "time": ids}
+        pl.DataFrame(columns).write_parquet("ratings.parquet", compression="uncompressed", statistics=False)
+        took = []
+        for _ in range(2):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+            assert done.stderr.splitlines()[-1] == "0 []"
+            assert f"ratings.parquet {n:,} rows" in done.stdout
+        return min(took)
+
+    assert least(10_000_000) < least(100) + 0.5

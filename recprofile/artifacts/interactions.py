@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import polars as pl
@@ -100,7 +100,8 @@ class Interactions:
         return cls(a["user"], a["item"], a["weight"], a.get("time"), a["positive"], context)
 
 
-class Pairs(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class Pairs:
     """Pairs of user and item, user by user and by rising item: the arrays of a CSR, and its shape.
 
     `indptr` int32 (n_users + 1,) says where a user's begin, `indices` int32 (n,) are the items, `data` float32 (n,).
