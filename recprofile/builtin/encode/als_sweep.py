@@ -79,7 +79,7 @@ class Side:
     def improve(self, side: FloatArray, other: Fixed, progress: Progress) -> float:
         """Move each row of `side` towards that minimiser; as `solve`.
 
-        In a third of the time, and a sweep lowers the loss as much, for what it leaves the next one makes good.
+        In about half the time, and a sweep lowers the loss nearly as much: what it leaves, the next one makes good.
         """
         return self._swept(improve_rows, side, other, progress)
 
