@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from recprofile.plugin import FloatArray, IntArray, Rows, RunError, threads
+from recprofile.plugin import FloatArray, IntArray, Rows, RunError
 from recprofile_hf.encoding import Encodings
 from recprofile_hf.loading import Loaded, quiet, unusable
 from recprofile_hf.networks import Network
@@ -47,7 +47,7 @@ class TextModel:
         found = self.tokenized(texts)
         room = _Room(batch_tokens, warn)
         batches = list(_batches(found.used, batch_tokens))
-        with _threads():
+        with _one_thread_each():
             for rows, vectors in zip(batches, self._each(found, batches, room), strict=True):
                 if not np.isfinite(vectors).all():
                     help = ("its weights may be damaged, or 'precision' too low for it",)
@@ -70,7 +70,7 @@ class TextModel:
             finally:
                 free.put(network)
 
-        with ThreadPoolExecutor(len(self.networks)) as pool:
+        with ThreadPoolExecutor(len(self.networks), initializer=torch.set_num_threads, initargs=(1,)) as pool:
             yield from pool.map(work, batches)  # closed early, it does not begin those that wait
 
     def _vectors(self, network: Network, found: _Tokens, rows: Rows, room: _Room) -> FloatArray:
@@ -162,10 +162,10 @@ def _batches(used: IntArray, budget: int) -> Iterator[Rows]:
 
 
 @contextmanager
-def _threads() -> Iterator[None]:
-    """No more of torch's threads than processors that this process may use: torch counts them once, when it loads."""
+def _one_thread_each() -> Iterator[None]:
+    """What torch computes in this time it computes on the thread that asks: networks work beside each other."""
     before = torch.get_num_threads()
-    torch.set_num_threads(min(before, threads()))
+    torch.set_num_threads(1)
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from transformers import BertConfig, BertModel
 
 from recprofile.plugin import has_onednn
 from recprofile_hf.linear import OneDnnLinear, through_onednn
@@ -25,6 +26,21 @@ def test_it_is_the_product_with_the_weights_plus_the_bias(shape: tuple[int, ...]
 def test_its_weights_can_be_read_as_before():
     plain = nn.Linear(48, 31)
     torch.testing.assert_close(OneDnnLinear(plain).weight, plain.weight.detach(), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "gelu_python", "relu"])
+def test_an_activation_after_it_is_computed_with_it_where_it_is_gelu(activation: str):
+    torch.manual_seed(0)
+    config = BertConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, hidden_act=activation
+    )
+    model = BertModel(config).eval()
+    tokens = torch.arange(1, 31).reshape(3, 10)
+    with torch.inference_mode():
+        expected = model(tokens).last_hidden_state
+        torch.testing.assert_close(through_onednn(model)(tokens).last_hidden_state, expected, atol=1e-5, rtol=1e-5)
+    fused = [layer.intermediate.dense.after for layer in model.encoder.layer]
+    assert fused == ["gelu" if activation == "gelu" else "none"] * 2
 
 
 def test_layers_of_half_precision_and_of_other_kinds_stay():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -421,25 +423,31 @@ def test_bfloat16_on_a_cpu_that_multiplies_it_is_held_against_float32(tiny: Path
     assert 0.99 < found["worst cosine"] <= found["mean cosine"] < 1
 
 
-def test_torch_takes_no_more_threads_than_the_process_may_use_and_gets_its_own_back(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_thread_does_batches_by_itself_and_the_number_of_threads_changes_no_bit(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ):
-    seen: list[int] = []
+    texts = [f"{title} {n}" for n in range(40) for title in TITLES]
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    expected = encode(tiny, texts, batch_tokens=64, **RAW)
+    seen: list[tuple[int, int]] = []
     forward = BertModel.forward
 
     def counted(self: BertModel, **more: Any) -> object:
-        seen.append(torch.get_num_threads())
+        seen.append((threading.get_ident(), torch.get_num_threads()))
+        time.sleep(0.001)  # long enough for another thread to take a batch
         return forward(self, **more)
 
     monkeypatch.setattr(BertModel, "forward", counted)
-    monkeypatch.setattr("recprofile_hf.model.threads", lambda: 1)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    monkeypatch.setattr("recprofile_hf.networks.threads", lambda: workers)
     try:
-        encode(tiny, TITLES)
-        assert (set(seen), torch.get_num_threads()) == ({1}, 2)
+        found = encode(tiny, texts, batch_tokens=64, **RAW)
+        assert ({count for _, count in seen}, torch.get_num_threads()) == ({1}, 2)
     finally:
         torch.set_num_threads(before)
+    assert len({thread for thread, _ in seen}) == workers
+    assert np.array_equal(found.vectors, expected.vectors)
 
 
 @pytest.mark.gpu
