@@ -248,6 +248,14 @@ class Encoder(Component[P], ABC):
     def encode(self, data: Dataset, ctx: Context) -> Embeddings | Encoded:
         """Vectors in the order of `data.items.ids` or `data.users.ids`. May learn from `data.train` only."""
 
+    def again(self, learnt: Mapping[str, NDArray[Any]], data: Dataset, ctx: Context) -> Embeddings | Encoded:
+        """Vectors of other items, those that it learnt from among them; `learnt` is the `Encoded.learnt` of `encode`.
+
+        What stores encode new items with, whose `data` have next to no events; one that learns nothing from events
+        encodes as ever.
+        """
+        return self.encode(data, ctx)
+
 
 class Fuser(Component[P], ABC):
     """Makes user profiles: named blocks in one space, from encoded vectors and behaviour."""

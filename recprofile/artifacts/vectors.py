@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recprofile.artifacts.fold_in import FoldIn
 from recprofile.artifacts.pack import Pack, join_packs
@@ -75,12 +77,14 @@ class Embeddings:
 class Encoded:
     """What an encode stage gives: vectors of items, of users, or of both in one space.
 
-    `fold_in` says how the user vectors follow from behaviour, where the model can say it.
+    `fold_in` says how the user vectors follow from behaviour, where the model can say it. `learnt` is what the encode
+    stage learnt, arrays by name, which it needs to encode items that come later (`Encoder.again`).
     """
 
     items: Embeddings | None = None
     users: Embeddings | None = None
     fold_in: FoldIn | None = None
+    learnt: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.items is None and self.users is None:
@@ -111,6 +115,7 @@ class Encoded:
             items=self.items.pack() if self.items is not None else None,
             users=self.users.pack() if self.users is not None else None,
             fold_in=self.fold_in.pack() if self.fold_in is not None else None,
+            learnt=Pack(self.learnt) if self.learnt else None,
         )
 
     @classmethod
@@ -118,4 +123,5 @@ class Encoded:
         """The inverse of `pack`."""
         items = Embeddings.unpack(pack.part("items")) if pack.has("items") else None
         users = Embeddings.unpack(pack.part("users")) if pack.has("users") else None
-        return cls(items, users, FoldIn.unpack(pack.part("fold_in")) if pack.has("fold_in") else None)
+        fold_in = FoldIn.unpack(pack.part("fold_in")) if pack.has("fold_in") else None
+        return cls(items, users, fold_in, pack.part("learnt").arrays)

@@ -38,7 +38,7 @@ class Base:
     item vectors by stage, and which are missing; `trained` bool and `positives` int64 (n_items,): whether an item had a
     training event, and how many positive ones; `facts` plain values: see `published_base` and `Stages.facts`;
     `listed` the ids, as text, that the recipe's file of candidates names, known or not, and None without one; `learnt`
-    what the fuse stage learnt (`Profiles.learnt`).
+    what the fuse stage learnt (`Profiles.learnt`), `lessons` what each encode stage did (`Encoded.learnt`).
     """
 
     names: pl.Series
@@ -50,6 +50,7 @@ class Base:
     facts: Mapping[str, Any]
     listed: pl.Series | None = None
     learnt: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    lessons: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
     added: int = 0
     version: int = 0
 
@@ -113,6 +114,8 @@ class Base:
         for name, (vectors, missing) in self.raw.items():
             arrays |= {f"raw/{name}": vectors, f"missing/{name}": missing}
         arrays |= {f"learnt/{name}": values for name, values in self.learnt.items()}
+        for stage, lesson in self.lessons.items():
+            arrays |= {f"lesson/{stage}/{name}": values for name, values in lesson.items()}
         tables = {"catalogue": self.catalogue.with_columns(self.names.alias("\0id"))}
         if self.listed is not None:
             tables["candidates"] = self.listed.rename("id").to_frame()
@@ -123,6 +126,11 @@ class Base:
         """The inverse of `pack`."""
         a = pack.arrays
         raw = {n.removeprefix("raw/"): (v, a[f"missing/{n[4:]}"]) for n, v in a.items() if n.startswith("raw/")}
+        lessons: dict[str, dict[str, NDArray[Any]]] = {}
+        for name, values in a.items():
+            if name.startswith("lesson/"):
+                _, stage, what = name.split("/", 2)
+                lessons.setdefault(stage, {})[what] = values
         table = pack.tables["catalogue"]
         return cls(
             table["\0id"].rename("id"),
@@ -134,6 +142,7 @@ class Base:
             pack.values,
             pack.tables["candidates"]["id"] if "candidates" in pack.tables else None,
             {n.removeprefix("learnt/"): v for n, v in a.items() if n.startswith("learnt/")},
+            lessons,
             version=version,
         )
 
@@ -224,6 +233,7 @@ def published_base(
         },
         listed,
         profiles.learnt,
+        {name: one.learnt for name, one in encoded.items() if one.learnt},
     )
 
 

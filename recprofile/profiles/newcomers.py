@@ -87,7 +87,8 @@ def _encoded(
     if not of_items or of_users:
         return nothing
     encoder, ctx = stages.encoder(name)
-    found = Encoded.of(encoder.encode(data, ctx)).items
+    lesson = base.lessons.get(name)
+    found = Encoded.of(encoder.again(lesson, data, ctx) if lesson else encoder.encode(data, ctx)).items
     old, _ = base.raw[name]
     n = len(old)
     if found is None or found.dim != old.shape[1] or float(np.abs(found.vectors[:n] - old).max(initial=0)) > CLOSE:
