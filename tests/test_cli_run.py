@@ -543,6 +543,7 @@ def test_what_encoders_keep_is_counted_and_cleared_with_the_results(cache, capsy
     kept = {
         "hf-text": ["f" * 64 + ".parquet", ".agreement.json"],
         "hf-image": ["f" * 64 + ".parquet"],
+        "hf-audio": ["f" * 64 + ".parquet"],
         "hf-onnx": [".recprofile.json"],
     }
     for kind, names in kept.items():
@@ -556,7 +557,7 @@ def test_what_encoders_keep_is_counted_and_cleared_with_the_results(cache, capsy
     assert kinds["encoded images"] == {"entries": 1, "bytes": 2}
     assert kinds["exported models"] == {"entries": 1, "bytes": 2}
     assert status_of(["cache", "clear"]) == 0
-    assert capsys.readouterr().out.startswith("removed 3 entries, ")
+    assert capsys.readouterr().out.startswith("removed 4 entries, ")
 
 
 def test_results_that_were_not_used_for_long_are_pruned_and_a_hit_counts_as_use(ran, cache, capsys):

@@ -21,6 +21,7 @@ KINDS = {
     "results of stages": ("stages", HASH),
     "encoded texts": ("inputs/hf-text", "[0-9a-f]{32}"),
     "encoded images": ("inputs/hf-image", "[0-9a-f]{32}"),
+    "encoded recordings": ("inputs/hf-audio", "[0-9a-f]{32}"),
     "exported models": ("inputs/hf-onnx", "[0-9a-f]{32}"),
     "packages": ("assets/packages", ".+-.+"),
     "data sets": ("assets/datasets", ".+"),
@@ -28,7 +29,7 @@ KINDS = {
     "fingerprints": ("assets/fingerprints", r"[0-9a-f]{32}\.json"),
 }
 # Made on this machine, and made again by running.
-RESULTS = ("results of stages", "encoded texts", "encoded images", "exported models")
+RESULTS = ("results of stages", "encoded texts", "encoded images", "encoded recordings", "exported models")
 ABANDONED = r"\.new-.+"  # what a process builds; one that is a day old was left by a process that was killed
 A_DAY = 86_400  # seconds
 HELP = """What is kept between runs: list it, prune it, clear it.

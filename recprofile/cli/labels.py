@@ -65,7 +65,7 @@ def suggest_labels(
 
 
 def _print(run: Run, found: list[Suggestion], *, users: bool) -> None:
-    from recprofile.report.words import amount, number, share
+    from recprofile.report.words import amount, number
 
     names = {} if users else {str(one.id): one.label for one in found}
     rows = [
@@ -74,7 +74,7 @@ def _print(run: Run, found: list[Suggestion], *, users: bool) -> None:
             str(one.id) if one.label is None else f"{one.label} ({one.id})",
             amount(one.events),
             number(one.uncertainty, 2),
-            share(one.helps),
+            f"{number(100 * one.helps)} %",
             "–" if one.nearest is None else f"{number(one.near, 2)} {names.get(str(one.nearest)) or one.nearest}",
             ", ".join(map(str, one.ask)) or "–",
         )

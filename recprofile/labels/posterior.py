@@ -91,7 +91,7 @@ def _narrow(vectors: FloatArray) -> FloatArray:
 
 def _rows(a: FloatArray, b: FloatArray) -> NDArray[np.float64]:
     """Inner products of the rows of one with those of the other, (n,)."""
-    found: NDArray[np.float64] = np.einsum("nd,nd->n", a, b).astype(np.float64)
+    found: NDArray[np.float64] = np.einsum("ij,ij->i", a, b).astype(np.float64)
     return found
 
 
