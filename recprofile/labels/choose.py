@@ -15,7 +15,8 @@ from recprofile.labels.posterior import Posterior
 class Choice:
     """An item by code; its variance before its labels, 0 to 1; the share of the whole variance that they remove.
 
-    `nearest` is the code of the item chosen before that is most alike, with their cosine `near`; None for the first.
+    `nearest` is the code of the item chosen before that is most alike, with their cosine `near`; None for the first,
+    and where vectors tell nothing of it.
     """
 
     item: int
@@ -49,7 +50,7 @@ def choose(vectors: FloatArray, events: NDArray[np.int64], n: int, *, labels: in
 
 
 def _nearest(vectors: FloatArray, item: int, before: list[int]) -> tuple[int | None, float]:
-    if not before:
+    if not before or not vectors[item].any():
         return None, 0.0
     rows, own = vectors[before], vectors[item]
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(own)

@@ -28,8 +28,8 @@ class Suggestion:
 
     `label` is what a person reads for it, None for a user; `events` are those so far; `uncertainty` from 0, all is
     known, to 1, nothing is; `helps` the share of the whole uncertainty that its labels would remove; `nearest` the one
-    suggested before that is most alike, and `near` their cosine; `ask` the ids of users most likely to know the item,
-    or of items that the user most likely knows.
+    suggested before that is most alike, and `near` their cosine, None where there is none; `ask` the ids of users most
+    likely to know the item, or of items that the user most likely knows.
     """
 
     id: int | str

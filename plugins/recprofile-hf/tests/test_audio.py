@@ -33,7 +33,7 @@ from transformers import (
 )
 
 from recprofile.plugin import DataError, Dataset, Embeddings, RunError
-from recprofile.testing import EncoderTests, context, dataset, toy
+from recprofile.testing import EncoderTests, RecipeBox, context, dataset, toy
 from recprofile_hf import Audio, AudioParams
 from recprofile_hf.audio_model import audio_model
 from recprofile_hf.media import UnreadableError
@@ -426,6 +426,36 @@ def test_a_model_of_something_else_is_refused(tmp_path: Path, models: Mapping[st
     (tmp_path / "preprocessor_config.json").unlink()
     with pytest.raises(RunError, match=r"RP605 .*its folder has no feature extractor"):
         audio_model("auto", window=1, longest=1)(tmp_path, "m", "cpu")
+
+
+def test_a_recipe_fuses_items_without_a_recording_and_its_report_counts_them(
+    models: Mapping[str, Path], tmp_path: Path
+):
+    box = RecipeBox(tmp_path)
+    for n in range(1, 5):  # of six items one has no cell, and the file of another is broken
+        box.write(f"clips/{n}.wav", SOUNDS[n - 1])
+    box.write("clips/5.wav", b"RIFF\x10\0\0\0WAVE")
+    items = pl.read_csv(box.folder / "items.csv").sort("id")
+    items = items.with_columns(clip=pl.Series([*(f"{n}.wav" for n in range(1, 6)), None]))
+    items.write_csv(box.folder / "items.csv")
+    stages = f"""
+- encode: hf/audio
+  id: sound
+  with: {{model: {models["wav2vec2"]}, column: clip, folder: clips}}
+- {{encode: tfidf, id: plot, with: {{columns: [title, genre]}}}}
+- {{fuse: weighted, id: profile, from: [sound, plot]}}
+- recommend: dot
+"""
+    ran = box.run(box.recipe(stages.replace("genre]", "genres]"))).check()
+    found = ran.artifact("sound").items
+    assert found.missing.tolist() == [False] * 4 + [True] * 2
+    facts = {stage["id"]: stage["facts"] for stage in ran.json("manifest.json")["stages"]}
+    assert facts["sound"]["recordings"] == {"items": 6, "without": 1, "unreadable": 1, "different": 5}
+    assert facts["profile"]["masked"]["sound"] == "0 users, 2 items"
+    (block,) = [one for one in ran.artifact("profile").blocks if one.name == "sound"]
+    assert block.filled.tolist() == found.missing.tolist()
+    assert "items 6, without 1, unreadable 1, different 5" in (ran.folder / "report.html").read_text(encoding="utf-8")
+    assert ran.recommendations["score"].is_finite().all()
 
 
 @pytest.mark.gpu
