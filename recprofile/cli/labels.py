@@ -27,7 +27,7 @@ def suggest_labels(
         Path | None,
         typer.Argument(
             autocompletion=runs_and_recipes,
-            metavar="[RUN_OR_RECIPE]",
+            metavar="RUN_OR_RECIPE",
             help="Run folder, or the recipe that made it. [default: the newest in ./runs]",
             show_default=False,
         ),
