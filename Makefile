@@ -66,6 +66,7 @@ crash: install ## kill updates of a profile store 200 times and count what is lo
 	$(BIN)/python benchmarks/crash.py $(ARGS)
 
 recipes: install ## run every recipe in recipes/
+	$(BIN)/python -m scripts.digits
 	@set -e; for recipe in recipes/*.yaml; do echo "$$recipe"; $(BIN)/recprofile run "$$recipe"; done
 
 accuracy: install $(PEERS)/installed ## our recipes on MovieLens-100K beside other libraries (15 minutes); ARGS=--write puts it into docs/

@@ -184,7 +184,7 @@ def test_the_version_is_that_of_the_distribution(cli):
 
 ALL = (
     "cache, compare, data, describe, doctor, init, plan, plugins, profile, publish, recommend, report, run, schema, "
-    "tune, update, validate"
+    "suggest-labels, tune, update, validate"
 )
 
 

@@ -540,7 +540,13 @@ def test_what_is_not_of_recprofile_is_neither_counted_nor_removed(ran, cache, ca
 
 
 def test_what_encoders_keep_is_counted_and_cleared_with_the_results(cache, capsys):
-    for kind, names in {"hf-text": ["f" * 64 + ".parquet", ".agreement.json"], "hf-onnx": [".recprofile.json"]}.items():
+    kept = {
+        "hf-text": ["f" * 64 + ".parquet", ".agreement.json"],
+        "hf-image": ["f" * 64 + ".parquet"],
+        "hf-audio": ["f" * 64 + ".parquet"],
+        "hf-onnx": [".recprofile.json"],
+    }
+    for kind, names in kept.items():
         for name in names:
             path = cache / "inputs" / kind / ("e" * 32) / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -548,9 +554,10 @@ def test_what_encoders_keep_is_counted_and_cleared_with_the_results(cache, capsy
     assert status_of(["cache", "list", "--json"]) == 0
     kinds = json.loads(capsys.readouterr().out)["kinds"]
     assert kinds["encoded texts"] == {"entries": 1, "bytes": 4}
+    assert kinds["encoded images"] == {"entries": 1, "bytes": 2}
     assert kinds["exported models"] == {"entries": 1, "bytes": 2}
     assert status_of(["cache", "clear"]) == 0
-    assert capsys.readouterr().out.startswith("removed 2 entries, ")
+    assert capsys.readouterr().out.startswith("removed 4 entries, ")
 
 
 def test_results_that_were_not_used_for_long_are_pruned_and_a_hit_counts_as_use(ran, cache, capsys):

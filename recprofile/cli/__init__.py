@@ -9,8 +9,8 @@
     141  nobody reads the output any more, as in `recprofile plugins | head`
 
 `main` turns what a command raises into words and a code; `run`, `results`, `profile`, `look`, `data`, `cache`,
-`schema`, `compare` (with `differences`) and `doctor` (with `health`) have the commands; `terminal`, `progress`,
-`summary` and `help` are what a person sees, `complete` is what a shell completes.
+`schema`, `labels`, `compare` (with `differences`) and `doctor` (with `health`) have the commands; `terminal`,
+`progress`, `summary` and `help` are what a person sees, `complete` is what a shell completes.
 """
 
 import sys

@@ -20,13 +20,16 @@ HASH = "[0-9a-f]{64}"
 KINDS = {
     "results of stages": ("stages", HASH),
     "encoded texts": ("inputs/hf-text", "[0-9a-f]{32}"),
+    "encoded images": ("inputs/hf-image", "[0-9a-f]{32}"),
+    "encoded recordings": ("inputs/hf-audio", "[0-9a-f]{32}"),
     "exported models": ("inputs/hf-onnx", "[0-9a-f]{32}"),
     "packages": ("assets/packages", ".+-.+"),
     "data sets": ("assets/datasets", ".+"),
     "copies of databases and the web": ("assets/sources", r"[a-z][a-z0-9.-]*"),
     "fingerprints": ("assets/fingerprints", r"[0-9a-f]{32}\.json"),
 }
-RESULTS = ("results of stages", "encoded texts", "exported models")  # made on this machine, and made again by running
+# Made on this machine, and made again by running.
+RESULTS = ("results of stages", "encoded texts", "encoded images", "encoded recordings", "exported models")
 ABANDONED = r"\.new-.+"  # what a process builds; one that is a day old was left by a process that was killed
 A_DAY = 86_400  # seconds
 HELP = """What is kept between runs: list it, prune it, clear it.
@@ -122,7 +125,7 @@ def _is_whole(entry: Path, what: str) -> bool:
 
     if what == "fingerprints":
         return entry.is_file()
-    if what == "encoded texts":
+    if what.startswith("encoded "):
         return entry.is_dir() and all(re.fullmatch(rf"{HASH}\.parquet|\..+", file.name) for file in _inside(entry))
     if what == "copies of databases and the web":
         return entry.is_dir() and all(re.fullmatch(r"[0-9a-f]{32}|\..+", place.name) for place in _inside(entry))

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from recprofile.cli import cache as cached
-from recprofile.cli import compare, data, doctor, init, look, plugins, results, run, schema, store, tune
+from recprofile.cli import compare, data, doctor, init, labels, look, plugins, results, run, schema, store, tune
 from recprofile.cli.help import usage_error, worded
 from recprofile.cli.terminal import errors_console, print_lines, print_problems
 from recprofile.errors import Problem, RecipeError, RecprofileError
@@ -110,7 +110,7 @@ def recprofile(
         os.environ["RECPROFILE_TRACEBACK"] = "1"
 
 
-for module in (init, run, tune, results, store, plugins, look, data, cached, schema, compare, doctor):
+for module in (init, run, tune, results, labels, store, plugins, look, data, cached, schema, compare, doctor):
     module.add_to(app)
 
 

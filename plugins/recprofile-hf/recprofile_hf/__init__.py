@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from recprofile.plugin import Encoder, hookimpl
+from recprofile_hf.audio import Audio, AudioParams
+from recprofile_hf.image import Image, ImageParams
 from recprofile_hf.text import Text, TextParams
 
-__all__ = ["Text", "TextParams"]
+__all__ = ["Audio", "AudioParams", "Image", "ImageParams", "Text", "TextParams"]
 
 
 @hookimpl
 def recprofile_encoders() -> Sequence[type[Encoder[Any]]]:
-    return [Text]
+    return [Text, Image, Audio]

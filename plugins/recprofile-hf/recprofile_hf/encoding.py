@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ class Settings:
 class Encodings:
     """Vectors of n texts, float32 (n, d); how many tokens each has, and how many of them were encoded: int32 (n,).
 
-    A text without tokens has a zero row.
+    A text without tokens has a zero row. Of pictures and recordings, what is counted are the pieces of each.
     """
 
     vectors: FloatArray
@@ -64,9 +64,9 @@ def encodings_of(texts: pl.Series, folder: Path, *, settings: Settings, ctx: Con
     left = np.ones(len(texts), np.bool_)
     left[rows] = False
     progress = ctx.progress(len(texts), "texts")
-    whole = _blank(len(texts), known)
+    whole = blank(len(texts), known)
     if known is not None:
-        _put(whole, rows, known)
+        put(whole, rows, known)
         progress.add(len(rows))
     # On CUDA float32 would need the memory for a second model.
     is_reference = settings.backend == "torch" and (settings.precision == "fp32" or ctx.device != "cpu")
@@ -75,8 +75,8 @@ def encodings_of(texts: pl.Series, folder: Path, *, settings: Settings, ctx: Con
         wanted = np.flatnonzero(left)
         asked = texts.filter(pl.Series(left))
         for at, part in _encoded(asked, folder, settings=settings, ctx=ctx, kept=kept, check=check):
-            whole = whole if whole.vectors.shape[1] else _blank(len(texts), part)
-            _put(whole, wanted[at], part)
+            whole = whole if whole.vectors.shape[1] else blank(len(texts), part)
+            put(whole, wanted[at], part)
             progress.add(len(at))
     if progress.done < progress.total:  # texts without a token
         progress.add(progress.total - progress.done)
@@ -132,7 +132,7 @@ def _check(texts: pl.Series, settings: Settings, ctx: Context, kept: KeptVectors
             parts = list(one.encode(sample, batch_tokens=settings.batch_tokens, warn=ctx.warn))
             if not parts:  # no text has a token, which is said elsewhere
                 return
-            both.append(_joined([part for _, part in parts]).vectors)
+            both.append(joined([part for _, part in parts]).vectors)
         found = agreement(*both)
         told(found)
         if kept is not None:
@@ -178,11 +178,12 @@ def _encoded(
 def _keep(fresh: list[tuple[Rows, Encodings]], texts: pl.Series, kept: KeptVectors) -> None:
     if fresh:
         rows = np.concatenate([rows for rows, _ in fresh])
-        whole = _joined([part for _, part in fresh])
+        whole = joined([part for _, part in fresh])
         kept.add(texts.gather(rows.astype(np.uint32)), whole)
 
 
-def _joined(parts: list[Encodings]) -> Encodings:
+def joined(parts: Sequence[Encodings]) -> Encodings:
+    """Those of all parts, in order."""
     return Encodings(
         np.concatenate([part.vectors for part in parts]),
         np.concatenate([part.tokens for part in parts]),
@@ -190,13 +191,14 @@ def _joined(parts: list[Encodings]) -> Encodings:
     )
 
 
-def _blank(n: int, like: Encodings | None) -> Encodings:
+def blank(n: int, like: Encodings | None) -> Encodings:
     """Room for n encodings, of no dimensions where that is not known yet."""
     dim = 0 if like is None else like.vectors.shape[1]
     return Encodings(np.zeros((n, dim), np.float32), np.zeros(n, np.int32), np.zeros(n, np.int32))
 
 
-def _put(whole: Encodings, rows: Rows, part: Encodings) -> None:
+def put(whole: Encodings, rows: Rows, part: Encodings) -> None:
+    """Set those of some rows."""
     whole.vectors[rows], whole.tokens[rows], whole.used[rows] = part.vectors, part.tokens, part.used
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +56,8 @@ def load(folder: Path, settings: Settings) -> Loaded:
     Local files and safetensors only; code that comes with a model is never run.
     """
     name = settings.model
-    _require_files(folder, name)
-    with quiet(), _as_run_error(name):
+    require_files(folder, name, TOKENIZER_FILES, "tokenizer (tokenizer.json or a vocabulary)")
+    with quiet(), as_run_error(name):
         local = {"local_files_only": True, "trust_remote_code": False}
         config = AutoConfig.from_pretrained(folder, **local)
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
@@ -73,7 +73,7 @@ def load(folder: Path, settings: Settings) -> Loaded:
             ignore_mismatched_sizes=True,  # refused below, with our words
             **local,
         )
-    _require_whole_weights(loaded, name)
+    require_whole_weights(loaded, name)
     if not tokenizer.is_fast:
         raise unusable(name, "its tokenizer has no fast form (tokenizer.json)")
     limit = min(settings.max_tokens, tokenizer.model_max_length, _positions(config))
@@ -93,20 +93,23 @@ def unusable(name: str, why: str, *help: str) -> RunError:
     return RunError(RunError.of("RP605", f"the model '{name}' cannot be used: {why}", help=help).problems)
 
 
-def _require_files(folder: Path, name: str) -> None:
-    """Refuse a folder that lacks a part; without vocabulary, transformers makes a tokenizer that knows no word."""
+def require_files(folder: Path, name: str, before: Collection[str], what: str) -> None:
+    """Refuse a folder that lacks a part; `before` are files of `what` turns inputs into numbers: one must be there.
+
+    Without vocabulary, transformers makes a tokenizer that knows no word.
+    """
     if not folder.is_dir():
         raise unusable(name, "it is not a folder")
     held = {path.name for path in folder.iterdir()}
     if "config.json" not in held:
         raise unusable(name, "its folder has no config.json", "name the folder that holds config.json and weights")
-    if not held.intersection(TOKENIZER_FILES):
-        raise unusable(name, "its folder has no tokenizer (tokenizer.json or a vocabulary)")
+    if not held.intersection(before):
+        raise unusable(name, f"its folder has no {what}")
     if not any(file.endswith(".safetensors") for file in held):
         raise unusable(name, "its folder has no weights in safetensors", "weights in other formats can run code")
 
 
-def _require_whole_weights(loaded: dict[str, Any], name: str) -> None:
+def require_whole_weights(loaded: dict[str, Any], name: str) -> None:
     """Refuse what transformers would fill with random numbers; the pooler is not used, so it may be missing."""
     mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in loaded["mismatched_keys"]]
     if mismatched:
@@ -117,7 +120,8 @@ def _require_whole_weights(loaded: dict[str, Any], name: str) -> None:
 
 
 @contextmanager
-def _as_run_error(name: str) -> Iterator[None]:
+def as_run_error(name: str) -> Iterator[None]:
+    """What a folder leads transformers to, as RP605."""
     try:
         yield
     except MemoryError:

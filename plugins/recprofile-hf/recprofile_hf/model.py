@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from queue import SimpleQueue
 from typing import Any
@@ -18,6 +18,7 @@ from recprofile.plugin import FloatArray, IntArray, Rows, RunError
 from recprofile_hf.encoding import Encodings
 from recprofile_hf.loading import Loaded, quiet, unusable
 from recprofile_hf.networks import Network
+from recprofile_hf.room import Room, is_out_of_memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class TextModel:
         text does not fit, and RP601 when a vector is not finite. Texts without a token are left out.
         """
         found = self.tokenized(texts)
-        room = _Room(batch_tokens, warn)
+        room = Room("batch_tokens", batch_tokens, warn)
         batches = list(_batches(found.used, batch_tokens))
         with _one_thread_each():
             for rows, vectors in zip(batches, self._each(found, batches, room), strict=True):
@@ -54,7 +55,7 @@ class TextModel:
                     raise RunError.of("RP601", f"the model '{self.name}' gave a vector that is not finite", help=help)
                 yield rows, Encodings(vectors, found.tokens[rows], found.used[rows])
 
-    def _each(self, found: _Tokens, batches: Sequence[Rows], room: _Room) -> Iterator[FloatArray]:
+    def _each(self, found: _Tokens, batches: Sequence[Rows], room: Room) -> Iterator[FloatArray]:
         """The vectors of each batch, in the order of batches, each from the network that is free next."""
         if len(self.networks) == 1:
             yield from (self._vectors(self.networks[0], found, rows, room) for rows in batches)
@@ -73,17 +74,17 @@ class TextModel:
         with ThreadPoolExecutor(len(self.networks), initializer=torch.set_num_threads, initargs=(1,)) as pool:
             yield from pool.map(work, batches)  # closed early, it does not begin those that wait
 
-    def _vectors(self, network: Network, found: _Tokens, rows: Rows, room: _Room) -> FloatArray:
+    def _vectors(self, network: Network, found: _Tokens, rows: Rows, room: Room) -> FloatArray:
         """One vector per text, (len(rows), d) float32; the first is the longest."""
         longest = int(found.used[rows[0]])
-        fit = max(1, room.tokens // longest)
+        fit = max(1, room.fits // longest)
         if fit < len(rows):
             parts = [rows[at : at + fit] for at in range(0, len(rows), fit)]
             return np.concatenate([self._vectors(network, found, part, room) for part in parts])
         try:
             return network(*found.padded(rows, self.padding))
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(rows) == 1:
                 help = ("try a smaller 'max_tokens', or another device",)
@@ -132,24 +133,6 @@ class _Tokens:
         return found.astype(np.int64), inside
 
 
-@dataclass(slots=True)
-class _Room:
-    """The most tokens that a batch may have, padding included: what was asked, or less once that did not fit."""
-
-    asked: int
-    warn: Callable[[str], None]
-    tokens: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.tokens = self.asked
-
-    def shrink(self, tokens: int) -> None:
-        """No batch of more, from now on."""
-        if self.tokens == self.asked:
-            self.warn(f"'batch_tokens: {self.asked}' does not fit into memory; batches were made smaller")
-        self.tokens = min(self.tokens, tokens)
-
-
 def _batches(used: IntArray, budget: int) -> Iterator[Rows]:
     """Rows with tokens, the longest first, for what does not fit shows at once; at most `budget` tokens, or one row."""
     order = np.argsort(-used, kind="stable")
@@ -170,10 +153,3 @@ def _one_thread_each() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    said = str(error).casefold()  # the CPU's allocator raises a RuntimeError like any other
-    return "can't allocate memory" in said or "out of memory" in said
