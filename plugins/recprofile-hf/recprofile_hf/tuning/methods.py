@@ -7,11 +7,11 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import nn
 
 from recprofile.plugin import RunError
@@ -56,6 +56,13 @@ class Tuned:
         self.step += 1
         if self.method == "adalora":
             self._wrapped.base_model.update_and_allocate(self.step)
+
+    def save(self, folder: Path) -> None:
+        """Write what was trained: as peft does where it is peft's, else as safetensors by name."""
+        if not hasattr(self._wrapped, "peft_config"):
+            save_file(self.state(), folder / "trained.safetensors", {"method": self.method})
+            return
+        self._wrapped.save_pretrained(str(folder), save_embedding_layers=False)
 
     def importance(self) -> dict[str, dict[str, torch.Tensor]]:
         """What AdaLoRA remembers of how much each rank counts, by kind and parameter; empty for other methods."""
@@ -208,8 +215,3 @@ class Bottlenecks(nn.Module):
     def forward(self, **given: Any) -> Any:  # noqa: ANN401
         """What the model gives."""
         return self.model(**given)
-
-
-def as_arrays(state: Mapping[str, torch.Tensor]) -> dict[str, NDArray[np.float32]]:
-    """For an artifact."""
-    return {name: value.float().numpy() for name, value in state.items()}

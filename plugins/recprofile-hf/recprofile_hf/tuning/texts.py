@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -67,8 +66,3 @@ class Texts:
         tokens = torch.from_numpy(self.ids[place].astype(np.int64)).to(self.device)
         return tokens, torch.from_numpy(inside), torch.from_numpy(place)
 
-
-def pair_texts(tokenizer: Any, first: Sequence[str], second: Sequence[str], limit: int) -> dict[str, Any]:  # noqa: ANN401
-    """Two texts each as one input, as the tokenizer joins them."""
-    found: dict[str, Any] = tokenizer(list(first), list(second), truncation=True, max_length=limit, verbose=False)
-    return found
