@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from recprofile.plugin import (
@@ -89,7 +88,9 @@ class FineTuneParams(Params):
     @model_validator(mode="after")
     def _has_labels(self) -> Self:
         if self.objective == "semi-supervised" and self.labels is None:
-            raise refusal("RP205", "'objective: semi-supervised' needs 'labels', a column of classes", value="objective")
+            raise refusal(
+                "RP205", "'objective: semi-supervised' needs 'labels', a column of classes", value="objective"
+            )
         return self
 
 
@@ -139,5 +140,5 @@ class FineTune(Encoder[FineTuneParams]):
     def settled(self, result: Encoded) -> Self:
         """With the number of steps that was chosen."""
         made = type(self)(self.params)
-        made.steps = int(np.asarray(result.learnt["steps"]).item())
+        made.steps = int(result.learnt["steps"].item())
         return made

@@ -14,14 +14,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from recprofile.plugin import BoolArray, Context, DataError, Dataset, Embeddings, Encoded, FloatArray, Rows, quoted
+from recprofile.plugin import (
+    BoolArray,
+    Context,
+    DataError,
+    Dataset,
+    Embeddings,
+    Encoded,
+    FloatArray,
+    IdMap,
+    Rows,
+    quoted,
+)
 from recprofile_hf.encoding import Settings
 from recprofile_hf.kept import model_fingerprint
 from recprofile_hf.loading import Loaded, load
 from recprofile_hf.model import TextModel
 from recprofile_hf.tuning.layers import Lower
 from recprofile_hf.tuning.methods import Tuned
-from recprofile_hf.tuning.objectives import HISTORY, Task
+from recprofile_hf.tuning.objectives import HISTORY, Task, TooLittleError
 from recprofile_hf.tuning.texts import Texts
 from recprofile_hf.tuning.train import Tuning
 
@@ -103,7 +114,7 @@ def tune(p: FineTuneParams, steps: int | None, data: Dataset, ctx: Context) -> E
     untuned = catalogue.as_it_was()
     frozen, there = catalogue.vectors(untuned), catalogue.there()
     if steps == 0:
-        return _encoded(p, frozen, there, data, {"steps": np.array(0)})
+        return _encoded(p, frozen, there, data, {"steps": np.array([0])})
     task = Task(
         catalogue.texts,
         catalogue.item,
@@ -115,17 +126,23 @@ def tune(p: FineTuneParams, steps: int | None, data: Dataset, ctx: Context) -> E
         catalogue.asked,
     )
     about: dict[str, object] = {"model": model_fingerprint(ctx.asset(p.model), p.model), "steps": steps}
-    outcome = Tuning(catalogue.loaded.model, task, data, p, ctx, about).run(frozen, there, steps=steps)
+    try:
+        outcome = Tuning(catalogue.loaded.model, task, data, p, ctx, about).run(frozen, there, steps=steps)
+    except TooLittleError as error:
+        if not p.fall_back:
+            raise
+        ctx.warn(f"{error.problems[0].message}: the model stays as it was")
+        return _encoded(p, frozen, there, data, {"steps": np.array([0])})
     if outcome.gain is not None:
         ctx.note("ndcg@10 on folds of items", outcome.gain.told())
     if outcome.tuned is None:
         ctx.note("tuning", "gains less than two standard errors: the model stays as it was")
-        return _encoded(p, frozen, there, data, {"steps": np.array(0)})
+        return _encoded(p, frozen, there, data, {"steps": np.array([0])})
     ctx.note("tuning", _told(catalogue.loaded, outcome.tuned, outcome.steps, outcome.loss))
     if ctx.store is not None:
         ctx.note("adapter", _saved(outcome.tuned, ctx.store, about, p))
     learnt: dict[str, NDArray[Any]] = {TRAINED + name: value.numpy() for name, value in outcome.tuned.state().items()}
-    learnt["steps"] = np.array(outcome.steps)
+    learnt["steps"] = np.array([outcome.steps])
     return _encoded(p, catalogue.vectors(outcome.tuned), there, data, learnt)
 
 
@@ -135,7 +152,7 @@ def encode_again(p: FineTuneParams, learnt: Mapping[str, NDArray[Any]], data: Da
     state = {n.removeprefix(TRAINED): torch.from_numpy(v.copy()) for n, v in learnt.items() if n.startswith(TRAINED)}
     if state:
         below = catalogue.texts.lower.below
-        steps = int(learnt["steps"])
+        steps = int(learnt["steps"].item())
         tuned = Tuned(catalogue.loaded.model, below, p.method, rank=p.rank, targets=p.targets, steps=steps)
         tuned.load(state)
     else:
@@ -164,9 +181,8 @@ def _labels(p: FineTuneParams, data: Dataset, item: Rows) -> NDArray[np.int64] |
     if p.objective != "semi-supervised" or p.labels is None:
         return None
     values = data.items.text(p.labels).gather(item.astype(np.uint32))
-    known = sorted(set(values.to_list()) - {""})
-    number = {value: n for n, value in enumerate(known)}
-    return np.array([number.get(value, -1) for value in values.to_list()], np.int64)
+    known = values.drop_nulls().unique().sort()
+    return IdMap(known.filter(known != "")).codes(values.fill_null("")).astype(np.int64)
 
 
 def _told(loaded: Loaded, tuned: Tuned, steps: int, loss: float) -> dict[str, object]:

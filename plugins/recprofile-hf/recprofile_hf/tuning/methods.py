@@ -62,6 +62,9 @@ class Tuned:
         if not hasattr(self._wrapped, "peft_config"):
             save_file(self.state(), folder / "trained.safetensors", {"method": self.method})
             return
+        for config in self._wrapped.peft_config.values():
+            if getattr(config, "rank_pattern", None):
+                config.rank_pattern = {}  # else ranks that AdaLoRA took away are cut off, and not all readers allow none
         self._wrapped.save_pretrained(str(folder), save_embedding_layers=False)
 
     def importance(self) -> dict[str, dict[str, torch.Tensor]]:
@@ -156,7 +159,9 @@ def _exactly(names: list[str]) -> str:
 def _with_prefix(peft: Any, model: Any, below: int, length: int) -> Any:  # noqa: ANN401
     """Keys and values that each trained layer attends to beside those of the text."""
     stack = list(layers_of(model)[1])
-    numbered = [part for layer in stack[below:] for part in layer.modules() if isinstance(getattr(part, "layer_idx", None), int)]
+    numbered = [
+        part for layer in stack[below:] for part in layer.modules() if isinstance(getattr(part, "layer_idx", None), int)
+    ]
     if not numbered:
         help = ("use another method",)
         raise RunError.of("RP605", f"a {type(model).__name__} takes no keys beside those of its text", help=help)

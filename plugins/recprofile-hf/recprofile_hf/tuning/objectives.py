@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
 from recprofile.plugin import DataError, Rows
+from recprofile_hf.networks import pool
 from recprofile_hf.tuning.methods import Tuned
 from recprofile_hf.tuning.texts import Texts
 
@@ -24,6 +25,10 @@ COLD = 0.4  # share of an episode's items that are pretended to be new
 FLATTER = 0.25  # items are drawn by their events to this power
 EPISODE_USERS = 1_024  # most users of an episode
 FACTORS = 64  # dimensions of the collaborative space that `align` aims at
+
+
+class TooLittleError(DataError):
+    """There is not enough to learn an objective from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +52,7 @@ class Task:
         likes = self.likes.tocoo()
         stays = ~gone[likes.coords[1]]
         left = csr_array((likes.data[stays], (likes.coords[0][stays], likes.coords[1][stays])), shape=likes.shape)
-        return Task(**{**vars(self), "likes": left})
+        return replace(self, likes=left)
 
 
 class Lesson:
@@ -65,12 +70,16 @@ class Lesson:
         """The loss of one step, whose draws come from `rng` alone."""
         raise NotImplementedError
 
+    def shrink(self, batch: int) -> None:
+        """Take fewer items at a step."""
+        self.task = replace(self.task, batch=batch)
+
     def expect(self, least: int, what: str) -> None:
         """Refuse data of which nothing can be learnt."""
         n = int(self.drawn.sum())
         if n < least:
             help = ("use another objective, or 'hf/text', which learns nothing",)
-            raise DataError.of("RP505", f"{n} items have {what}, and this objective needs {least}", help=help)
+            raise TooLittleError.of("RP505", f"{n} items have {what}, and this objective needs {least}", help=help)
 
     def draw(self, rng: np.random.Generator, n: int) -> Rows:
         """Different texts with events, more often those with more of them."""
@@ -103,7 +112,7 @@ class Episode(Lesson):
             if len(users):
                 break
         else:
-            raise DataError.of("RP505", "no user likes two items with a text, so there is no episode to play")
+            raise TooLittleError.of("RP505", "no user likes two items with a text, so there is no episode to play")
         if len(users) > EPISODE_USERS:
             users = np.sort(rng.choice(users, EPISODE_USERS, replace=False))
         likes = torch.from_numpy(liked[users].toarray().astype(np.float32)).to(self.task.texts.device)
@@ -131,7 +140,7 @@ class Contrastive(Lesson):
         self.first = np.searchsorted(user[order], np.arange(task.likes.shape[0] + 1))
         self.users = np.flatnonzero(np.diff(self.first) > 1)
         if not len(self.users):
-            raise DataError.of("RP505", "no user likes two items with a text, so there are no pairs to learn from")
+            raise TooLittleError.of("RP505", "no user likes two items with a text, so there are no pairs to learn from")
 
     def loss(self, tuned: Tuned, rng: np.random.Generator) -> torch.Tensor:
         """See the class."""
@@ -140,11 +149,9 @@ class Contrastive(Lesson):
         one = rng.integers(size)
         two = (one + rng.integers(1, size)) % size
         pairs = np.stack([self.rows[first + one], self.rows[first + two]], axis=1)
-        used = np.unique(pairs, return_index=True)
         fresh = np.unique(pairs[:, 0], return_index=True)[1]  # an item once as an anchor, or it were its own negative
         pairs = pairs[np.sort(fresh)]
         rows, at = np.unique(pairs, return_inverse=True)
-        del used
         vectors = normalize(self.task.texts.vectors(tuned, rows), dim=1)
         at = at.reshape(pairs.shape)
         scores = vectors[at[:, 0]] @ vectors[at[:, 1]].T / self.task.temperature
@@ -238,8 +245,6 @@ class Click(Lesson):
         device = task.texts.device
         tokens, mask = tokens.to(device), inside.to(device)
         hidden = task.texts.lower(tokens, mask)
-        from recprofile_hf.networks import pool
-
         vectors = pool(tuned.upper(hidden, tokens, mask), mask, task.texts.pooling)
         asked = self.head(vectors).squeeze(1)
         return nn.functional.binary_cross_entropy_with_logits(asked, truth.to(device))
@@ -255,13 +260,13 @@ class SemiSupervised(Lesson):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         if task.labels is None:
-            raise DataError.of("RP505", "no item has a label")
+            raise TooLittleError.of("RP505", "no item has a label")
         self.labelled = np.flatnonzero(task.labels >= 0)
         self.open = np.flatnonzero(task.labels < 0)
         classes = len(np.unique(task.labels[self.labelled]))
         if classes < 2:
             help = ("name another column as 'labels'",)
-            raise DataError.of("RP505", f"the labels have {classes} classes, and two are needed", help=help)
+            raise TooLittleError.of("RP505", f"the labels have {classes} classes, and two are needed", help=help)
         self.head = nn.Linear(int(task.texts.lower.model.config.hidden_size), classes).to(task.texts.device)
 
     def loss(self, tuned: Tuned, rng: np.random.Generator) -> torch.Tensor:

@@ -65,4 +65,3 @@ class Texts:
         place = np.where(inside, self.start[rows, None] + at, self.start[rows, None])
         tokens = torch.from_numpy(self.ids[place].astype(np.int64)).to(self.device)
         return tokens, torch.from_numpy(inside), torch.from_numpy(place)
-

@@ -83,18 +83,22 @@ class Track:
                 tensors[f"o/{key}/{name}"] = torch.as_tensor(value).cpu()
         for key, group in self.tuned.importance().items():
             tensors |= {f"i/{key}/{name}": value.cpu() for name, value in group.items()}
-        return tensors, {"step": self.step, "loss": None if math.isnan(self.loss) else self.loss}
+        batch = self.lesson.task.batch
+        return tensors, {"step": self.step, "loss": None if math.isnan(self.loss) else self.loss, "batch": batch}
 
     def load(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
         """The inverse of `state`."""
         self.step = self.tuned.step = int(values["step"])
+        self.lesson.shrink(int(values["batch"]))
         self.loss = math.nan if values["loss"] is None else float(values["loss"])
         with torch.no_grad():
             for name, p in self.parameters.items():
                 p.copy_(tensors[f"p/{name}"])
         for name, p in self.parameters.items():
             found = {
-                key.split("/", 2)[1]: value for key, value in tensors.items() if key.startswith("o/") and key.split("/", 2)[2] == name
+                key.split("/", 2)[1]: value
+                for key, value in tensors.items()
+                if key.startswith("o/") and key.split("/", 2)[2] == name
             }
             if found:
                 self.optimiser.state[p] = {

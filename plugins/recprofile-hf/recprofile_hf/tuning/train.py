@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, UserScores
+from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, RunError, UserScores
+from recprofile_hf.room import is_out_of_memory
 from recprofile_hf.tuning.checkpoint import Checkpoint
 from recprofile_hf.tuning.folds import Fold, Gain, folds_of
 from recprofile_hf.tuning.methods import Tuned
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from recprofile_hf.finetune import FineTuneParams
 
 LOOKS = 4  # how often folds are looked at, evenly over the steps
+LEAST = 8  # items of a batch
 PATIENCE = 2  # looks without a better one, after which training ends
 
 
@@ -52,20 +54,19 @@ class Tuning:
     ) -> None:
         self.model, self.task, self.data, self.p, self.ctx = model, task, data, p, ctx
         self.pace = Pace(p.steps, p.rate or (2e-4 if p.method == "full" else 2e-3), 0.1, p.decay, p.clip, p.accumulate)
-        self.path = None
+        self.path: Path | None = None
+        self._halved = False
         if ctx.store is not None:
             told = json.dumps({**about, "seed": ctx.seed, "params": p.model_dump(mode="json")}, sort_keys=True)
             digest = hashlib.sha256(told.encode() + _digest(task)).hexdigest()[:32]
-            self.path: Path | None = ctx.store / "hf-finetune" / f"{digest}.safetensors"
+            self.path = ctx.store / "hf-finetune" / f"{digest}.safetensors"
 
     def track(self, name: str, task: Task, pace: Pace, number: int) -> Track:
         """A training from the beginning."""
         seed = self.ctx.seed + number
         torch.manual_seed(seed)
         p = self.p
-        tuned = Tuned(
-            self.model, task.texts.lower.below, p.method, rank=p.rank, targets=p.targets, steps=pace.steps
-        )
+        tuned = Tuned(self.model, task.texts.lower.below, p.method, rank=p.rank, targets=p.targets, steps=pace.steps)
         return Track(name, tuned, lesson(p.objective, task, seed), pace, seed)
 
     def run(self, frozen: FloatArray, there: BoolArray, *, steps: int | None = None) -> Outcome:
@@ -140,12 +141,30 @@ class Tuning:
         return Gain.of(best[2], start), best[1]
 
     def _advance(self, track: Track, kept: Checkpoint, seen: list[list[list[float]]]) -> None:
-        track.advance()
+        while True:
+            try:
+                track.advance()
+                break
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._halve(track, error)
         self.progress.unit = f"steps, loss {track.loss:.3g}"
         if self.progress.done < self.progress.total:
             self.progress.add()
         if kept.due():
             kept.save({"seen": seen})
+
+    def _halve(self, track: Track, error: Exception) -> None:
+        """Make batches half as large from now on; RunError RP604 where they are small already."""
+        half = track.lesson.task.batch // 2
+        if half < LEAST:
+            help = ("try fewer 'layers', a smaller 'max_tokens', or another device",)
+            raise RunError.of("RP604", f"a batch of {2 * half} items does not fit into memory", help=help) from error
+        if not self._halved:
+            self.ctx.warn(f"'batch: {self.p.batch}' does not fit into memory; batches were made smaller")
+        self._halved = True
+        track.lesson.shrink(half)
 
 
 def _digest(task: Task) -> bytes:
@@ -157,6 +176,3 @@ def _digest(task: Task) -> bytes:
     if task.labels is not None:
         found.update(task.labels.tobytes())
     return found.digest()
-
-
-Encode = Callable[[], FloatArray]
