@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForTextEncoding,
+    AutoTokenizer,
+    modeling_gguf_pytorch_utils,
+)
 from transformers.utils import logging
 
 from recprofile.plugin import RunError
@@ -53,13 +61,13 @@ class Loaded:
 def load(folder: Path, settings: Settings) -> Loaded:
     """What the folder holds, on the CPU; RunError RP605 saying what is wrong with it.
 
-    Local files and safetensors only; code that comes with a model is never run.
+    Local files, safetensors and GGUF only; code that comes with a model is never run.
     """
     name = settings.model
-    _require_files(folder, name)
-    with quiet(), _as_run_error(name):
-        local = {"local_files_only": True, "trust_remote_code": False}
+    local = asked_of(folder, name)
+    with quiet(), as_run_error(name):
         config = AutoConfig.from_pretrained(folder, **local)
+        config.use_cache = False  # a decoder would keep keys and values of every layer, for words that never come
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         # A model with a decoder is used for its encoder alone.
         family = AutoModelForTextEncoding if getattr(config, "is_encoder_decoder", False) else AutoModel
@@ -68,7 +76,6 @@ def load(folder: Path, settings: Settings) -> Loaded:
             config=config,
             # Left out, transformers takes what the weights were stored in.
             dtype=DTYPES.get(settings.precision, torch.float32),
-            use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # refused below, with our words
             **local,
@@ -76,6 +83,7 @@ def load(folder: Path, settings: Settings) -> Loaded:
     _require_whole_weights(loaded, name)
     if not tokenizer.is_fast:
         raise unusable(name, "its tokenizer has no fast form (tokenizer.json)")
+    tokenizer.padding_side = "right"
     limit = min(settings.max_tokens, tokenizer.model_max_length, _positions(config))
     return Loaded(name, tokenizer, model.eval(), limit)
 
@@ -91,6 +99,37 @@ def _positions(config: Any) -> int:  # noqa: ANN401 - each model has a class of 
 def unusable(name: str, why: str, *help: str) -> RunError:
     """RP605, saying why."""
     return RunError(RunError.of("RP605", f"the model '{name}' cannot be used: {why}", help=help).problems)
+
+
+def gguf_file(folder: Path) -> str | None:
+    """The name of the GGUF file that a folder holds in place of config.json and weights; of several, the first."""
+    held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return None if "config.json" in held else min((name for name in held if name.endswith(".gguf")), default=None)
+
+
+def asked_of(folder: Path, name: str) -> dict[str, Any]:
+    """What each `from_pretrained` of this folder is asked: local files alone, its GGUF file, and no code run.
+
+    Raises RunError RP605 for a folder that lacks a part of a model, or has several in GGUF, and RP601 where GGUF
+    cannot be read for want of its package. A model in GGUF cannot be saved again, and its padding token may be the one
+    that ends a text, so that nothing may be masked by it.
+    """
+    asked: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    file = gguf_file(folder)
+    if file is None:
+        _require_files(folder, name)
+        return {**asked, "use_safetensors": True}
+    several = [path.name for path in folder.glob("*.gguf")]
+    if len(several) > 1:
+        raise unusable(name, f"its folder has {len(several)} models in GGUF, as '{file}'", "leave one of them in it")
+    lacking = [package for package in ("gguf", "accelerate") if find_spec(package) is None]
+    if lacking:
+        message = f"the model '{name}' is in GGUF, which needs {' and '.join(lacking)}, which this Python lacks"
+        raise RunError.of("RP601", message, help=("pip install 'recprofile-hf[gguf]'",))
+    with (folder / file).open("rb") as read:
+        if read.read(4) != b"GGUF":
+            raise unusable(name, f"its file '{file}' is not in GGUF")
+    return {**asked, "gguf_file": file}
 
 
 def _require_files(folder: Path, name: str) -> None:
@@ -117,7 +156,8 @@ def _require_whole_weights(loaded: dict[str, Any], name: str) -> None:
 
 
 @contextmanager
-def _as_run_error(name: str) -> Iterator[None]:
+def as_run_error(name: str) -> Iterator[None]:
+    """What reading a model's files raises, as RunError RP605."""
     try:
         yield
     except MemoryError:
@@ -132,11 +172,14 @@ def _as_run_error(name: str) -> Iterator[None]:
 def quiet() -> Iterator[None]:
     """No progress bars, advice or load reports of transformers: what matters of them is said as errors and warnings."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    bar = modeling_gguf_pytorch_utils.tqdm
+    modeling_gguf_pytorch_utils.tqdm = partial(bar, disable=True)  # it draws one whatever the settings say
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers'
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as above
     try:
         yield
     finally:
+        modeling_gguf_pytorch_utils.tqdm = bar
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
