@@ -40,12 +40,17 @@ SHIFTED = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A fast tokenizer and a model in evaluation mode; `limit` is the most tokens of a text."""
+    """A fast tokenizer and a model in evaluation mode; `limit` is the most tokens of a text.
+
+    A longer text is cut, or read in chunks that share `overlap` tokens; `end` is a token that all texts end with.
+    """
 
     name: str
     tokenizer: Any
     model: Any
     limit: int
+    overlap: int | None = None
+    end: int | None = None
 
     @property
     def vocabulary(self) -> int:
@@ -85,7 +90,10 @@ def load(folder: Path, settings: Settings) -> Loaded:
         raise unusable(name, "its tokenizer has no fast form (tokenizer.json)")
     tokenizer.padding_side = "right"
     limit = min(settings.max_tokens, tokenizer.model_max_length, _positions(config))
-    return Loaded(name, tokenizer, model.eval(), limit)
+    if settings.eos and tokenizer.eos_token_id is None:
+        raise unusable(name, "its tokenizer has no end-of-text token", "leave 'eos' out")
+    end = tokenizer.eos_token_id if settings.eos else None
+    return Loaded(name, tokenizer, model.eval(), limit, settings.overlap, end)
 
 
 def _positions(config: Any) -> int:  # noqa: ANN401 - each model has a class of its own
@@ -102,9 +110,10 @@ def unusable(name: str, why: str, *help: str) -> RunError:
 
 
 def gguf_file(folder: Path) -> str | None:
-    """The name of the GGUF file that a folder holds in place of config.json and weights; of several, the first."""
-    held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    return None if "config.json" in held else min((name for name in held if name.endswith(".gguf")), default=None)
+    """The name of the GGUF file that a folder holds in place of weights in safetensors; of several, the first."""
+    held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    has_weights = any(name.endswith(".safetensors") for name in held)
+    return None if has_weights else next((name for name in held if name.endswith(".gguf")), None)
 
 
 def asked_of(folder: Path, name: str) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class TestText(EncoderTests):
 
 def films(titles: Sequence[str | None]) -> Dataset:
     ids = [f"i{n:03d}" for n in range(len(titles))]
-    return dataset([("u", ids[0])], items={"id": ids, "title": list(titles)})
+    return dataset([("u", id) for id in ids], items={"id": ids, "title": list(titles)})
 
 
 def encode(
