@@ -96,14 +96,15 @@ def test_columns_are_named_once_each_in_order():
 
 def test_a_recipe_with_a_wrong_template_is_refused_before_anything_runs(tmp_path):
     (tmp_path / "log.csv").write_text("user,item\n1,1\n1,2\n2,1\n", encoding="utf-8")
-    (tmp_path / "items.csv").write_text("item,title\n1,Heat\n2,Alien\n", encoding="utf-8")
+    (tmp_path / "items.csv").write_text("id,title\n1,Heat\n2,Alien\n", encoding="utf-8")
+    (tmp_path / "model").mkdir()
     recipe = """
 recipe: 1
 data: {interactions: log.csv, items: items.csv}
 stages:
   - encode: hf/text
     with: {model: ./model, template: "TEMPLATE"}
-  - fuse: concat
+  - fuse: weighted
   - recommend: dot
 """
     for template, code, said in (("{titel}", "RP502", "no column 'titel'"), ("{title", "RP204", "the template has a")):

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from recprofile.plugin import Encoder, hookimpl
+from recprofile_hf.history import History, HistoryParams
 from recprofile_hf.text import Text, TextParams
 
-__all__ = ["Text", "TextParams"]
+__all__ = ["History", "HistoryParams", "Text", "TextParams"]
 
 
 @hookimpl
 def recprofile_encoders() -> Sequence[type[Encoder[Any]]]:
-    return [Text]
+    return [Text, History]

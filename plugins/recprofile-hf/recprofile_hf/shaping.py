@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.plugin import BoolArray, DataError, FloatArray
+from recprofile.plugin import BoolArray, FloatArray
 
 ROWS = 1 << 16  # that are held in double precision at a time
 FLAT = 1e-12  # of the greatest variance; a direction with less has none but what float32 rounds
@@ -17,12 +17,13 @@ FLAT = 1e-12  # of the greatest variance; a direction with less has none but wha
 class Shape:
     """What was learnt: the mean (d,), and directions as columns (d, k) or None for the coordinates as they are.
 
-    `shrinkage` is that of the variances, None where nothing is whitened.
+    `shrinkage` is that of the variances, None where nothing is whitened; `rows` how many were learnt from.
     """
 
     mean: FloatArray
     directions: FloatArray | None = None
     shrinkage: float | None = None
+    rows: int = 0
 
     def of(
         self, vectors: FloatArray, there: BoolArray, *, normalise: bool, mean: FloatArray | None = None
@@ -41,34 +42,29 @@ class Shape:
 def learnt(
     vectors: FloatArray, known: BoolArray, *, centre: bool, whiten: bool, shrinkage: float | None, dim: int | None
 ) -> Shape:
-    """From the rows `known`: their mean, and with `whiten` or `dim` what their covariance says.
-
-    Raises DataError RP505 when there are no two different rows to learn directions from.
-    """
+    """From the rows `known`: their mean, and with `whiten` or `dim` what their covariance says, if any two differ."""
     rows = np.flatnonzero(known)
     mean = np.zeros(vectors.shape[1], np.float32)
     if centre and len(rows):
         mean = vectors[rows].mean(axis=0, dtype=np.float64).astype(np.float32)
     if not whiten and dim is None:
-        return Shape(mean)
+        return Shape(mean, rows=len(rows))
     covariance, fourth = _moments(vectors, rows, mean)
     variance, axes = np.linalg.eigh(covariance)
     variance, axes = variance[::-1], axes[:, ::-1]
-    if len(rows) < 2 or variance[0] <= 0:
-        name = "whiten" if whiten else "dim"
-        told = f"'{name}' learns from items that have a text and a training event, and {len(rows)} cannot teach it"
-        raise DataError.of("RP505", told, help=("leave it out",))
+    if variance[0] <= 0:
+        return Shape(mean, rows=len(rows))
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])  # the same on each machine
     kept = slice(0, len(variance) if dim is None else min(dim, int((variance > FLAT * variance[0]).sum())))
     if not whiten:
-        return Shape(mean, axes[:, kept].astype(np.float32))
+        return Shape(mean, axes[:, kept].astype(np.float32), rows=len(rows))
     by = _ledoit_wolf(covariance, fourth, len(rows)) if shrinkage is None else shrinkage
     shrunk = (1 - by) * variance + by * variance.mean()
     # A direction in which nothing varies, which only 'shrinkage: 0' leaves so, stays as small as it is.
     scale = np.divide(1, np.sqrt(np.maximum(shrunk, 0)), out=np.zeros_like(shrunk), where=shrunk > FLAT * shrunk[0])
     whitening = axes * scale
     directions = whitening @ axes.T if dim is None else whitening[:, kept]
-    return Shape(mean, directions.astype(np.float32), float(by))
+    return Shape(mean, directions.astype(np.float32), float(by), len(rows))
 
 
 def _moments(vectors: FloatArray, rows: NDArray[np.int64], mean: FloatArray) -> tuple[NDArray[np.float64], float]:

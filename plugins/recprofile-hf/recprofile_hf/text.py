@@ -37,10 +37,10 @@ class Text(Encoder[TextParams]):
     mean and worst cosine and the share of the 10 nearest neighbours that stay. `int8` quantises weights to 7 bits per
     column, and activations per batch, so that a vector hangs on its company by as much as that agreement leaves.
 
-    Raises DataError RP505 when no item has text, or too few to learn `whiten` or `dim` from, RunError RP605 when the
-    folder holds no model that can be loaded from safetensors or GGUF without running its code, or exported, RP604 when
-    one text alone does not fit into memory, RP603 for a precision, a backend or a number of devices that is not there,
-    and RP601 when a backend's or GGUF's package is missing or the worst cosine is under .999 (bf16: .99, int8: .95).
+    Raises DataError RP505 when no item has text, RunError RP605 when the folder holds no model that can be loaded from
+    safetensors or GGUF without running its code, or exported, RP604 when one text alone does not fit into memory, RP603
+    for a precision, a backend or a number of devices that is not there, and RP601 when a backend's or GGUF's package is
+    missing or the worst cosine is under .999 (bf16: .99, int8: .95).
 
     Source: masked mean pooling of Reimers & Gurevych 2019, "Sentence-BERT"; last-token pooling of Wang et al. 2024,
     "Improving Text Embeddings with Large Language Models"; centring of Mu & Viswanath 2018, "All-but-the-top" (its

@@ -71,8 +71,11 @@ def shape_of(vectors: FloatArray, there: BoolArray, data: Dataset, p: EncoderPar
     """What items with a text and a training event are like; what could not be as asked is said."""
     known = there & ~data.cold_items()
     shape = learnt(vectors, known, centre=p.centre, whiten=p.whiten, shrinkage=p.shrinkage, dim=p.dim)
-    if p.centre and not known.any():
+    if p.centre and shape.rows == 0:
         ctx.warn("no item with a training event has a text: vectors are not centred")
+    if (p.whiten or p.dim is not None) and shape.directions is None:
+        asked = "'whiten'" if p.dim is None else f"'dim: {p.dim}'"
+        ctx.warn(f"{asked} is left out: {shape.rows} items with a text and a training event teach it nothing")
     if shape.shrinkage is not None and p.shrinkage is None:
         ctx.note("shrinkage", round(shape.shrinkage, 4))
     if p.dim is not None and shape.directions is not None and shape.directions.shape[1] < p.dim:
