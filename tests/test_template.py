@@ -95,8 +95,9 @@ def test_columns_are_named_once_each_in_order():
 
 
 def test_a_recipe_with_a_wrong_template_is_refused_before_anything_runs(tmp_path):
-    (tmp_path / "log.csv").write_text("user,item\n1,1\n1,2\n2,1\n", encoding="utf-8")
-    (tmp_path / "items.csv").write_text("id,title\n1,Heat\n2,Alien\n", encoding="utf-8")
+    pairs = "".join(f"{user},{item}\n" for user in range(3) for item in range(6))
+    (tmp_path / "log.csv").write_text(f"user,item\n{pairs}", encoding="utf-8")
+    (tmp_path / "items.csv").write_text("id,title\n0,Heat\n1,Alien\n", encoding="utf-8")
     (tmp_path / "model").mkdir()
     recipe = """
 recipe: 1

@@ -19,7 +19,7 @@ from recprofile.testing import EncoderTests, context, dataset, toy
 from recprofile_hf import History, HistoryParams, Text, TextParams
 from recprofile_hf.texts import item_texts
 
-WORDS = [
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "red", "blue", "planet", "moon", "quiet", "river", "song", ";", ":", "liked"]
     "[PAD]",
     "[UNK]",
     "[CLS]",
