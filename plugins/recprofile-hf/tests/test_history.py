@@ -20,23 +20,6 @@ from recprofile_hf import History, HistoryParams, Text, TextParams
 from recprofile_hf.texts import item_texts
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "red", "blue", "planet", "moon", "quiet", "river", "song", ";", ":", "liked"]
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "red",
-    "blue",
-    "planet",
-    "moon",
-    "quiet",
-    "river",
-    "song",
-    ";",
-    ":",
-    "liked",
-    "1990",
-    "1995",
-    "2000",
-]
 RAW = {"centre": False, "normalise": False}
 
 
