@@ -85,6 +85,7 @@ def load(folder: Path, settings: Settings) -> Loaded:
             ignore_mismatched_sizes=True,  # refused below, with our words
             **local,
         )
+    _require_text(model, name)
     _require_whole_weights(loaded, name)
     if not tokenizer.is_fast:
         raise unusable(name, "its tokenizer has no fast form (tokenizer.json)")
@@ -152,6 +153,13 @@ def _require_files(folder: Path, name: str) -> None:
         raise unusable(name, "its folder has no tokenizer (tokenizer.json or a vocabulary)")
     if not any(file.endswith(".safetensors") for file in held):
         raise unusable(name, "its folder has no weights in safetensors", "weights in other formats can run code")
+
+
+def _require_text(model: Any, name: str) -> None:  # noqa: ANN401 - each model has a class of its own
+    """Refuse models of images or sound, and those that compare texts with them and give no vectors of tokens."""
+    compares = any(parameter.startswith("logit_scale") for parameter, _ in model.named_parameters(recurse=False))
+    if compares or model.main_input_name != "input_ids":
+        raise unusable(name, f"it is no text model, but {type(model).__name__}", "name an encoder or decoder of text")
 
 
 def _require_whole_weights(loaded: dict[str, Any], name: str) -> None:
