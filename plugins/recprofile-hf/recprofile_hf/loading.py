@@ -189,14 +189,14 @@ def as_run_error(name: str) -> Iterator[None]:
 def quiet() -> Iterator[None]:
     """No progress bars, advice or load reports of transformers: what matters of them is said as errors and warnings."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    bar = modeling_gguf_pytorch_utils.tqdm
-    modeling_gguf_pytorch_utils.tqdm = partial(bar, disable=True)  # it draws one whatever the settings say
+    reader: Any = modeling_gguf_pytorch_utils  # draws a bar whatever the settings say
+    bar, reader.tqdm = reader.tqdm, partial(reader.tqdm, disable=True)
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers'
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as above
     try:
         yield
     finally:
-        modeling_gguf_pytorch_utils.tqdm = bar
+        reader.tqdm = bar
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above

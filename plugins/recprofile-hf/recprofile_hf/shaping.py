@@ -74,7 +74,7 @@ def _moments(vectors: FloatArray, rows: NDArray[np.int64], mean: FloatArray) -> 
     for at in range(0, len(rows), ROWS):
         part = vectors[rows[at : at + ROWS]].astype(np.float64) - mean
         products += part.T @ part
-        fourth += float((np.einsum("nd,nd->n", part, part) ** 2).sum())
+        fourth += float(((part**2).sum(axis=1) ** 2).sum())
     n = max(1, len(rows))
     return products / n, fourth / n
 

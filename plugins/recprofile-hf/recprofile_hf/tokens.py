@@ -82,9 +82,9 @@ class Reader:
             found = [self._ended(ids) for ids in self._asked(texts, truncation=False)["input_ids"]]
             tokens = np.fromiter(map(len, found), np.int32, len(found))
             chunks = np.ones(len(found), np.int64)
-            long = np.flatnonzero(tokens > self.limit)
-            parts = [[ids] for ids in found] if len(long) else []
-            for row, read in zip(long.tolist(), self._windows([texts[row] for row in long]), strict=True):
+            long = np.flatnonzero(tokens > self.limit).tolist()
+            parts = [[ids] for ids in found] if long else []
+            for row, read in zip(long, self._windows([texts[row] for row in long]), strict=True):
                 parts[row], chunks[row] = read, len(read)
         found = list(chain.from_iterable(parts)) if parts else found
         used = np.fromiter(map(len, found), np.int32, len(found))
