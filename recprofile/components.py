@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
+from pydantic import AfterValidator
+
 from recprofile.artifacts import (
     BoolArray,
     CheckResult,
@@ -25,8 +27,9 @@ from recprofile.artifacts import (
     Pack,
     Profiles,
     Recommendations,
+    Template,
 )
-from recprofile.shape import Model
+from recprofile.shape import Model, refusal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,10 +49,12 @@ class ColumnsOf:
     """Marks a parameter that names columns of a table, so that a wrong name is found before anything runs.
 
     'axis': the table that the component's own parameter `axis` names; 'any': a column of the items, the users or the
-    interactions, as 'price' or 'items.price'. Of a mapping, the keys are columns.
+    interactions, as 'price' or 'items.price'. Of a mapping, the keys are columns; `within`: the parameter is a
+    Template, and names columns in braces.
     """
 
     table: Literal["items", "users", "axis", "any"]
+    within: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,20 @@ class Tunable:
     values: tuple[bool | int | float | str | None, ...] = ()
 
 
+def _template(text: str) -> str:
+    try:
+        Template.of(text)
+    except ValueError as error:
+        raise refusal("RP204", f"the template {error}", help=('for example "{title} ({year}): {genres}"',)) from None
+    return text
+
+
 ItemColumns = Annotated[tuple[str, ...], ColumnsOf("items")]
 UserColumns = Annotated[tuple[str, ...], ColumnsOf("users")]
 AxisColumns = Annotated[tuple[str, ...], ColumnsOf("axis")]
 ItemColumn = Annotated[str, ColumnsOf("items")]
 UserColumn = Annotated[str, ColumnsOf("users")]
+ItemTemplate = Annotated[str, ColumnsOf("items", within=True), AfterValidator(_template)]
 Asset = Annotated[str, IsAsset()]
 
 

@@ -22,6 +22,7 @@ from recprofile.artifacts import (
     Profiles,
     Recommendations,
     Table,
+    Template,
     summed_pairs,
 )
 from recprofile.artifacts.results import EVIDENCE_SCHEMA, SENTENCE_SCHEMA
@@ -52,6 +53,7 @@ from recprofile.components import (
     Inputs,
     ItemColumn,
     ItemColumns,
+    ItemTemplate,
     LearningPreprocessor,
     NamesInputs,
     Params,
@@ -108,6 +110,7 @@ __all__ = [
     "Interactions",
     "ItemColumn",
     "ItemColumns",
+    "ItemTemplate",
     "KeptRanker",
     "LearningPreprocessor",
     "Measure",
@@ -127,6 +130,7 @@ __all__ = [
     "RunError",
     "Standardised",
     "Table",
+    "Template",
     "Tunable",
     "Updater",
     "UserColumn",

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from recprofile.artifacts.pack import Pack, join_packs
+from recprofile.artifacts.template import Template
 from recprofile.artifacts.types import BoolArray, FloatArray, IntArray
 from recprofile.errors import ArtifactError, DataError, did_you_mean
 
@@ -125,8 +126,8 @@ class Table:
             out[:, at] = cast.to_numpy()
         return out
 
-    def text(self, name: str) -> pl.Series:
-        """One column as String (n,), null where missing; of a list the entries, joined by one space.
+    def text(self, name: str, *, joined_by: str = " ") -> pl.Series:
+        """One column as String (n,), null where missing; of a list the entries, joined by one space unless told.
 
         Raises DataError RP502 for an unknown column and RP503 for one that holds neither text nor what reads as text.
         """
@@ -137,7 +138,7 @@ class Table:
         if inner.is_nested() or inner in (pl.Binary, pl.Object):
             self._refuse_type(name, series, "text")
         if isinstance(series.dtype, pl.List):
-            return series.cast(pl.List(pl.String)).list.drop_nulls().list.join(" ")
+            return series.cast(pl.List(pl.String)).list.drop_nulls().list.join(joined_by)
         return series.cast(pl.String)
 
     def texts(self, columns: Sequence[str]) -> pl.Series:
@@ -147,6 +148,22 @@ class Table:
         parts = [self.text(name).rename(str(n)) for n, name in enumerate(columns)]
         joined = pl.DataFrame(parts).select(pl.concat_str(pl.all(), separator=" ", ignore_nulls=True).alias("text"))
         return joined["text"].fill_null("").str.strip_chars()
+
+    def filled(self, template: Template) -> pl.Series:
+        """The template with each row's values in it, String (n,), '' where it has none of them; lists joined by ', '.
+
+        A whole number is written without a point, whatever the column's type. Raises as `text` does.
+        """
+        return template.filled({name: self._written(name) for name in template.columns})
+
+    def _written(self, name: str) -> pl.Series:
+        series = self.column(name)
+        if not series.dtype.is_float():
+            return self.text(name, joined_by=", ")
+        number = pl.col(name).fill_nan(None)
+        is_whole = (number == number.round()) & (number.abs() < 2**53)
+        whole = number.cast(pl.Int64, strict=False).cast(pl.String)
+        return series.to_frame().select(pl.when(is_whole).then(whole).otherwise(number.cast(pl.String)))[name]
 
     def keep(self, mask: BoolArray) -> Table:
         """The rows where the mask holds."""

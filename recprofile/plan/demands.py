@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from recprofile.artifacts import Table
+from recprofile.artifacts import Table, Template
 from recprofile.components import ColumnsOf
 from recprofile.errors import DataError, Problem, Span
 from recprofile.plan.stages import PlannedStage
@@ -22,7 +22,10 @@ def named_columns(stage: PlannedStage, source: Source) -> Iterator[tuple[str, st
         assert isinstance(mark, ColumnsOf)
         table = f"{stage.component.params.axis}s" if mark.table == "axis" else mark.table
         loc = (*(stage.loc or ()), "with", name)
-        if isinstance(value, str):
+        if mark.within:
+            for column in Template.of(value).columns:
+                yield table, column, source.at(loc)
+        elif isinstance(value, str):
             yield table, value, source.at(loc)
         elif isinstance(value, Mapping):
             for column in value:

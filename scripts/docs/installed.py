@@ -29,8 +29,8 @@ FLAGS = {
 }
 # Of each part that the engine hands from stage to stage; in the order in which a run makes them.
 ARTIFACTS = (
-    "IdMap", "Table", "Interactions", "PositiveRule", "Pairs", "Dataset", "Embeddings", "Encoded", "FoldIn", "Block",
-    "Profiles", "Recommendations", "Measure", "CheckResult", "Explanations", "Pack",
+    "IdMap", "Table", "Template", "Interactions", "PositiveRule", "Pairs", "Dataset", "Embeddings", "Encoded", "FoldIn",
+    "Block", "Profiles", "Recommendations", "Measure", "CheckResult", "Explanations", "Pack",
 )  # fmt: skip
 
 

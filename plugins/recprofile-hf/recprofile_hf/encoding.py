@@ -42,11 +42,13 @@ class Settings:
     precision: str = "fp32"
     backend: str = "torch"
     devices: int = 1
+    overlap: int | None = None  # of chunks; None: long texts are cut
+    eos: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Encodings:
-    """Vectors of n texts, float32 (n, d); how many tokens each has, and how many of them were encoded: int32 (n,).
+    """Vectors of n texts, float32 (n, d); how many tokens each has, and how many were read at once: int32 (n,).
 
     A text without tokens has a zero row. Of pictures and recordings, what is counted are the pieces of each.
     """
@@ -80,7 +82,7 @@ def encodings_of(texts: pl.Series, folder: Path, *, settings: Settings, ctx: Con
             progress.add(len(at))
     if progress.done < progress.total:  # texts without a token
         progress.add(progress.total - progress.done)
-    _say_what_was_cut(whole, settings.max_tokens, ctx)
+    _say_what_was_long(whole, settings, ctx)
     return whole
 
 
@@ -112,6 +114,9 @@ def _kept_vectors(folder: Path, settings: Settings, ctx: Context) -> KeptVectors
         "max_tokens": settings.max_tokens,
         "precision": settings.precision,
         "device": ctx.device.partition(":")[0],
+        # Named only where they count, so that vectors of earlier versions still serve.
+        **({} if settings.overlap is None else {"chunks": settings.overlap}),
+        **({"eos": True} if settings.eos else {}),
         **other,
     }
     return KeptVectors.about(about, within=ctx.store / "hf-text", warn=ctx.warn)
@@ -202,9 +207,14 @@ def put(whole: Encodings, rows: Rows, part: Encodings) -> None:
     whole.vectors[rows], whole.tokens[rows], whole.used[rows] = part.vectors, part.tokens, part.used
 
 
-def _say_what_was_cut(whole: Encodings, max_tokens: int, ctx: Context) -> None:
+def _say_what_was_long(whole: Encodings, settings: Settings, ctx: Context) -> None:
+    max_tokens = settings.max_tokens
     cut = whole.tokens > whole.used
     if cut.any():
         limit = int(whole.used[cut].max())
+        if settings.overlap is not None:
+            told = {"texts": int(cut.sum()), "of": len(cut), "tokens each": limit}
+            ctx.note("read in chunks", told)
+            return
         why = f"'max_tokens: {max_tokens}'" if limit == max_tokens else f"the model takes no more than {limit} tokens"
         ctx.warn(f"{int(cut.sum())} of {len(cut)} different texts were cut after {limit} tokens ({why})")

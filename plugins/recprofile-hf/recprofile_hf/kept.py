@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from recprofile_hf.encoding import Encodings
 
 FORM = 1  # of the files; counts in what they are about
-PARTS = frozenset({".json", ".safetensors", ".txt", ".model"})
+PARTS = frozenset({".json", ".safetensors", ".gguf", ".txt", ".model"})
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForTextEncoding,
+    AutoTokenizer,
+    modeling_gguf_pytorch_utils,
+)
 from transformers.utils import logging
 
 from recprofile.plugin import RunError
@@ -32,12 +40,17 @@ SHIFTED = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A fast tokenizer and a model in evaluation mode; `limit` is the most tokens of a text."""
+    """A fast tokenizer and a model in evaluation mode; `limit` is the most tokens of a text.
+
+    A longer text is cut, or read in chunks that share `overlap` tokens; `end` is a token that all texts end with.
+    """
 
     name: str
     tokenizer: Any
     model: Any
     limit: int
+    overlap: int | None = None
+    end: int | None = None
 
     @property
     def vocabulary(self) -> int:
@@ -53,13 +66,13 @@ class Loaded:
 def load(folder: Path, settings: Settings) -> Loaded:
     """What the folder holds, on the CPU; RunError RP605 saying what is wrong with it.
 
-    Local files and safetensors only; code that comes with a model is never run.
+    Local files, safetensors and GGUF only; code that comes with a model is never run.
     """
     name = settings.model
-    require_files(folder, name, TOKENIZER_FILES, "tokenizer (tokenizer.json or a vocabulary)")
+    local = asked_of(folder, name)
     with quiet(), as_run_error(name):
-        local = {"local_files_only": True, "trust_remote_code": False}
         config = AutoConfig.from_pretrained(folder, **local)
+        config.use_cache = False  # a decoder would keep keys and values of every layer, for words that never come
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         # A model with a decoder is used for its encoder alone.
         family = AutoModelForTextEncoding if getattr(config, "is_encoder_decoder", False) else AutoModel
@@ -68,16 +81,20 @@ def load(folder: Path, settings: Settings) -> Loaded:
             config=config,
             # Left out, transformers takes what the weights were stored in.
             dtype=DTYPES.get(settings.precision, torch.float32),
-            use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # refused below, with our words
             **local,
         )
+    _require_text(model, name)
     require_whole_weights(loaded, name)
     if not tokenizer.is_fast:
         raise unusable(name, "its tokenizer has no fast form (tokenizer.json)")
+    tokenizer.padding_side = "right"
     limit = min(settings.max_tokens, tokenizer.model_max_length, _positions(config))
-    return Loaded(name, tokenizer, model.eval(), limit)
+    if settings.eos and tokenizer.eos_token_id is None:
+        raise unusable(name, "its tokenizer has no end-of-text token", "leave 'eos' out")
+    end = tokenizer.eos_token_id if settings.eos else None
+    return Loaded(name, tokenizer, model.eval(), limit, settings.overlap, end)
 
 
 def _positions(config: Any) -> int:  # noqa: ANN401 - each model has a class of its own
@@ -91,6 +108,38 @@ def _positions(config: Any) -> int:  # noqa: ANN401 - each model has a class of 
 def unusable(name: str, why: str, *help: str) -> RunError:
     """RP605, saying why."""
     return RunError(RunError.of("RP605", f"the model '{name}' cannot be used: {why}", help=help).problems)
+
+
+def gguf_file(folder: Path) -> str | None:
+    """The name of the GGUF file that a folder holds in place of weights in safetensors; of several, the first."""
+    held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    has_weights = any(name.endswith(".safetensors") for name in held)
+    return None if has_weights else next((name for name in held if name.endswith(".gguf")), None)
+
+
+def asked_of(folder: Path, name: str) -> dict[str, Any]:
+    """What each `from_pretrained` of this folder is asked: local files alone, its GGUF file, and no code run.
+
+    Raises RunError RP605 for a folder that lacks a part of a model, or has several in GGUF, and RP601 where GGUF
+    cannot be read for want of its package. A model in GGUF cannot be saved again, and its padding token may be the one
+    that ends a text, so that nothing may be masked by it.
+    """
+    asked: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    file = gguf_file(folder)
+    if file is None:
+        require_files(folder, name, TOKENIZER_FILES, "tokenizer (tokenizer.json or a vocabulary)")
+        return {**asked, "use_safetensors": True}
+    several = [path.name for path in folder.glob("*.gguf")]
+    if len(several) > 1:
+        raise unusable(name, f"its folder has {len(several)} models in GGUF, as '{file}'", "leave one of them in it")
+    lacking = [package for package in ("gguf", "accelerate") if find_spec(package) is None]
+    if lacking:
+        message = f"the model '{name}' is in GGUF, which needs {' and '.join(lacking)}, which this Python lacks"
+        raise RunError.of("RP601", message, help=("pip install 'recprofile-hf[gguf]'",))
+    with (folder / file).open("rb") as read:
+        if read.read(4) != b"GGUF":
+            raise unusable(name, f"its file '{file}' is not in GGUF")
+    return {**asked, "gguf_file": file}
 
 
 def require_files(folder: Path, name: str, before: Collection[str], what: str) -> None:
@@ -107,6 +156,13 @@ def require_files(folder: Path, name: str, before: Collection[str], what: str) -
         raise unusable(name, f"its folder has no {what}")
     if not any(file.endswith(".safetensors") for file in held):
         raise unusable(name, "its folder has no weights in safetensors", "weights in other formats can run code")
+
+
+def _require_text(model: Any, name: str) -> None:  # noqa: ANN401 - each model has a class of its own
+    """Refuse models of images or sound, and those that compare texts with them and give no vectors of tokens."""
+    compares = any(parameter.startswith("logit_scale") for parameter, _ in model.named_parameters(recurse=False))
+    if compares or model.main_input_name != "input_ids":
+        raise unusable(name, f"it is no text model, but {type(model).__name__}", "name an encoder or decoder of text")
 
 
 def require_whole_weights(loaded: dict[str, Any], name: str) -> None:
@@ -136,11 +192,14 @@ def as_run_error(name: str) -> Iterator[None]:
 def quiet() -> Iterator[None]:
     """No progress bars, advice or load reports of transformers: what matters of them is said as errors and warnings."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    reader: Any = modeling_gguf_pytorch_utils  # draws a bar whatever the settings say
+    bar, reader.tqdm = reader.tqdm, partial(reader.tqdm, disable=True)
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers'
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as above
     try:
         yield
     finally:
+        reader.tqdm = bar
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above

@@ -85,6 +85,8 @@ def pool(hidden_btd: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor
     there = mask.unsqueeze(-1)
     if how == "cls":
         return hidden_btd[:, 0]
+    if how == "last":
+        return hidden_btd[torch.arange(len(mask), device=mask.device), mask.sum(dim=1) - 1]
     if how == "max":
         return hidden_btd.masked_fill(~there, -torch.inf).amax(dim=1)
     return (hidden_btd * there).sum(dim=1) / there.sum(dim=1)

@@ -96,7 +96,7 @@ class TestText(EncoderTests):
 
 def films(titles: Sequence[str | None]) -> Dataset:
     ids = [f"i{n:03d}" for n in range(len(titles))]
-    return dataset([("u", ids[0])], items={"id": ids, "title": list(titles)})
+    return dataset([("u", id) for id in ids], items={"id": ids, "title": list(titles)})
 
 
 def encode(
@@ -138,6 +138,7 @@ TITLES = ["red planet", "red moon", "blue planets", "quiet river song " * 4, "ri
         ("mean", lambda tokens: tokens.mean(dim=0)),
         ("cls", lambda tokens: tokens[0]),
         ("max", lambda tokens: tokens.amax(dim=0)),
+        ("last", lambda tokens: tokens[-1]),
     ],
 )
 def test_a_vector_is_that_of_the_text_run_alone(
@@ -519,6 +520,22 @@ def test_a_folder_that_holds_no_whole_model_is_refused(
     assert problem.message.startswith(f"the model '{copied}' cannot be used: ")
     assert said in problem.message
     assert capsys.readouterr() == ("", "")
+
+
+def test_models_of_images_are_refused(tmp_path: Path):
+    from transformers import CLIPConfig, CLIPModel, ViTConfig, ViTModel
+
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    vision = {**small, "image_size": 32, "patch_size": 16}
+    both = CLIPConfig(text_config={**small, "vocab_size": len(WORDS)}, vision_config=vision, projection_dim=8)
+    for folder, model in (("vit", ViTModel(ViTConfig(**vision))), ("clip", CLIPModel(both))):
+        model.save_pretrained(tmp_path / folder)
+        with pytest.raises(RunError, match=r"RP605 .* its folder has no tokenizer"):
+            encode(tmp_path / folder, TITLES)
+        tokenizer().save_pretrained(tmp_path / folder)
+        name = type(model).__name__
+        with pytest.raises(RunError, match=f"RP605 .* cannot be used: it is no text model, but {name}"):
+            encode(tmp_path / folder, TITLES)
 
 
 def test_a_path_that_is_no_folder_is_refused(tmp_path: Path):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import ValidationError
 
-from recprofile.artifacts import Dataset, Pack, load_pack, save_pack
+from recprofile.artifacts import Dataset, Pack, Template, load_pack, save_pack
 from recprofile.components import KINDS, ColumnsOf, Component, Context
 from recprofile.errors import ArtifactError, DataError, Problem, RunError
 from recprofile.testing.data import context, emptied, same_pack, toy, without_values
@@ -217,7 +217,12 @@ def _misspelt_columns(component: Component[Any]) -> Iterator[tuple[str, object, 
     for name, info in type(params).model_fields.items():
         marks = [*info.metadata, *(m for arm in getattr(info.annotation, "__args__", ()) for m in _marks(arm))]
         value = written.get(info.alias or name)
-        if not value or not (any(isinstance(m, ColumnsOf) for m in marks) or name in ("column", "columns")):
+        mark = next((m for m in marks if isinstance(m, ColumnsOf)), None)
+        if not value or not (mark is not None or name in ("column", "columns")):
+            continue
+        if mark is not None and mark.within:
+            first = Template.of(value).columns[0]
+            yield info.alias or name, value.replace(f"{{{first}}}", f"{{{first}x}}"), first
             continue
         first = value if isinstance(value, str) else next(iter(value))
         wrong = f"{first}x"
