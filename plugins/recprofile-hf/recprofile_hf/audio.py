@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from recprofile.plugin import Asset, Context, Dataset, Embeddings, Encoder, Field, ItemColumn, Params
-from recprofile_hf.text import shaped
+from recprofile_hf.shaping import placed
 
 
 class AudioParams(Params):
@@ -44,7 +44,9 @@ class AudioParams(Params):
     max_megabytes: float = Field(
         default=256, gt=0, le=4096, description="Largest file that is read, in MiB, up to 4096; others are unreadable."
     )
-    centre: bool = Field(default=True, description="Subtract the mean vector of all items that have a recording.")
+    centre: bool = Field(
+        default=True, description="Subtract the mean vector of items with a recording and a training event."
+    )
     normalise: bool = Field(default=True, description="Scale every vector to length 1, after centring.")
 
 
@@ -96,5 +98,5 @@ class Audio(Encoder[AudioParams]):
         if cut:
             told = f"after {p.max_seconds:g} seconds ('max_seconds: {p.max_seconds:g}')"
             ctx.warn(f"{cut} of {len(found.encodings.used)} different recordings were cut {told}")
-        vectors = shaped(found.vectors, found.there, centre=p.centre, normalise=p.normalise)
+        vectors = placed(found.vectors, found.there, data, centre=p.centre, normalise=p.normalise)
         return Embeddings("item", data.items.ids, vectors, ~found.there)

@@ -46,7 +46,7 @@ class FineTuneParams(Params):
     )
     targets: Literal["attention", "all"] = Field(
         default="attention",
-        description="Linear layers that lora, adalora and ia3 change: queries and values (ia3: keys and values), or all.",
+        description="Linear layers that lora, adalora and ia3 change: queries and values (ia3: keys, values), or all.",
     )
     rank: int = Field(
         default=8, ge=1, le=1024, description="Rank of lora and adalora, width of an adapter, or length of a prefix."
@@ -82,7 +82,9 @@ class FineTuneParams(Params):
     pooling: Literal["mean", "cls", "max"] = Field(
         default="mean", description="How a text's token vectors become one: their mean, the first, or the maxima."
     )
-    centre: bool = Field(default=True, description="Subtract the mean vector of all items that have a text.")
+    centre: bool = Field(
+        default=True, description="Subtract the mean vector of items with a text and a training event."
+    )
     normalise: bool = Field(default=True, description="Scale every vector to length 1, after centring.")
 
     @model_validator(mode="after")
@@ -106,8 +108,8 @@ class FineTune(Encoder[FineTuneParams]):
     are lost) and ends with the same numbers. A batch that does not fit into memory is halved, and said. `episode` uses
     positive events, and so do the others but simcse and semi-supervised, which need none.
 
-    What was trained goes to the profile store with the vectors, so that items that come later are encoded by it. As peft
-    saves it it lies in the cache, at the path that the report tells, and `adapter` of other tools can load it.
+    What was trained goes to the profile store with the vectors, so that items that come later are encoded by it. It also
+    lies in the cache as peft saves it, for other tools, at the path that the report tells.
 
     Raises DataError RP505 when no item has text, or where there is too little to learn an objective from, RunError
     RP601 when the loss is not finite or peft is not installed, RP604 when a batch of eight does not fit into memory,

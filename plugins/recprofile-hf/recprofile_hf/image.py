@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from recprofile.plugin import Asset, Context, Dataset, Embeddings, Encoder, Field, ItemColumn, Params, RunError
-from recprofile_hf.text import shaped
+from recprofile_hf.shaping import placed
 
 
 class ImageParams(Params):
@@ -38,7 +38,9 @@ class ImageParams(Params):
         le=1024,
         description="Largest picture that is unpacked, in millions of pixels, up to 1024; others are unreadable.",
     )
-    centre: bool = Field(default=True, description="Subtract the mean vector of all items that have a picture.")
+    centre: bool = Field(
+        default=True, description="Subtract the mean vector of items with a picture and a training event."
+    )
     normalise: bool = Field(default=True, description="Scale every vector to length 1, after centring.")
 
 
@@ -87,5 +89,5 @@ class Image(Encoder[ImageParams]):
             about={"pooling": p.pooling},
         )
         found = vectors_of(data, settings, image_model(p.pooling, max_pixels=int(p.max_megapixels * 1e6)), ctx)
-        vectors = shaped(found.vectors, found.there, centre=p.centre, normalise=p.normalise)
+        vectors = placed(found.vectors, found.there, data, centre=p.centre, normalise=p.normalise)
         return Embeddings("item", data.items.ids, vectors, ~found.there)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recprofile.plugin import BoolArray, FloatArray
+from recprofile.plugin import BoolArray, Dataset, FloatArray
 
 ROWS = 1 << 16  # that are held in double precision at a time
 FLAT = 1e-12  # of the greatest variance; a direction with less has none but what float32 rounds
@@ -37,6 +37,22 @@ class Shape:
             length = np.linalg.norm(moved, axis=1, keepdims=True)
             np.divide(moved, length, out=moved, where=length > 0)
         return moved
+
+
+def known_of(there: BoolArray, data: Dataset) -> BoolArray:
+    """Items to learn from, bool (n_items,): those `there` with a training event, or all of them where none has one.
+
+    Not those that come later, whose vectors would move the others'.
+    """
+    known = there & ~data.cold_items()
+    return known if known.any() else there
+
+
+def placed(vectors: FloatArray, there: BoolArray, data: Dataset, *, centre: bool, normalise: bool) -> FloatArray:
+    """Rows `there` centred on those of items in training, and of length 1, where asked; see `Shape.of`."""
+    known = known_of(there, data)
+    shape = learnt(vectors, known, centre=centre, whiten=False, shrinkage=None, dim=None)
+    return shape.of(vectors, there, normalise=normalise)
 
 
 def learnt(

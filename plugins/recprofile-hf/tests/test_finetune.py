@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, PreTrainedTokenizerFast
 
-from recprofile.plugin import DataError, Dataset, Encoded, RunError
+from recprofile.plugin import DataError, Dataset, Encoded, FloatArray, RunError
 from recprofile.testing import EncoderTests, context, dataset
 from recprofile_hf import FineTune, FineTuneParams
 from recprofile_hf.tuning import checkpoint, train
@@ -86,7 +86,7 @@ def tuned(model: Path, data: Dataset | None = None, *, ctx: dict[str, Any] | Non
     return found
 
 
-def rows(encoded: Encoded) -> Any:
+def rows(encoded: Encoded) -> FloatArray:
     assert encoded.items is not None
     return encoded.items.vectors
 

@@ -55,7 +55,7 @@ class Checkpoint:
         if self.path is None or not self.path.is_file():
             return None
         try:
-            with safe_open(self.path, "pt") as file:  # type: ignore[no-untyped-call]  # safetensors'
+            with safe_open(self.path, "pt") as file:
                 about = file.metadata()
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
             told, values = json.loads(about["tracks"]), json.loads(about["values"])

@@ -36,7 +36,7 @@ class Fold:
 
 
 def folds_of(data: Dataset, item: Rows, count: int, rng: np.random.Generator) -> list[Fold]:
-    """`count` folds of the items `item` with events, at most ITEMS of them, dealt at random; none where they are few."""
+    """`count` folds of those of `item` with events, at most ITEMS of them, dealt at random; none where they are few."""
     likes = data.item_counts()
     there = rng.permutation(item[likes[item] > 0])[:ITEMS]
     found = []

@@ -30,6 +30,7 @@ from recprofile_hf.encoding import Settings
 from recprofile_hf.kept import model_fingerprint
 from recprofile_hf.loading import Loaded, load
 from recprofile_hf.model import TextModel
+from recprofile_hf.shaping import known_of
 from recprofile_hf.tuning.layers import Lower
 from recprofile_hf.tuning.methods import Tuned
 from recprofile_hf.tuning.objectives import HISTORY, Task, TooLittleError
@@ -127,7 +128,7 @@ def tune(p: FineTuneParams, steps: int | None, data: Dataset, ctx: Context) -> E
     )
     about: dict[str, object] = {"model": model_fingerprint(ctx.asset(p.model), p.model), "steps": steps}
     try:
-        outcome = Tuning(catalogue.loaded.model, task, data, p, ctx, about).run(frozen, there, steps=steps)
+        outcome = Tuning(catalogue.loaded.model, task, data, p, ctx, about=about).run(frozen, there, steps=steps)
     except TooLittleError as error:
         if not p.fall_back:
             raise
@@ -168,7 +169,7 @@ def _encoded(
         raise DataError.of("RP505", f"the model '{p.model}' gave a vector that is not finite")
     learnt = dict(learnt)
     if p.centre:
-        learnt.setdefault("mean", vectors[there].mean(axis=0, dtype=np.float64).astype(np.float32))
+        learnt.setdefault("mean", vectors[known_of(there, data)].mean(axis=0, dtype=np.float64).astype(np.float32))
         vectors[there] -= learnt["mean"]
     if p.normalise:
         length = np.linalg.norm(vectors, axis=1, keepdims=True)

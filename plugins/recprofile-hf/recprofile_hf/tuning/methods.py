@@ -64,7 +64,7 @@ class Tuned:
             return
         for config in self._wrapped.peft_config.values():
             if getattr(config, "rank_pattern", None):
-                config.rank_pattern = {}  # else ranks that AdaLoRA took away are cut off, and not all readers allow none
+                config.rank_pattern = {}  # else ranks that AdaLoRA took away are cut off, and readers refuse none
         self._wrapped.save_pretrained(str(folder), save_embedding_layers=False)
 
     def importance(self) -> dict[str, dict[str, torch.Tensor]]:
@@ -166,7 +166,7 @@ def _with_prefix(peft: Any, model: Any, below: int, length: int) -> Any:  # noqa
         help = ("use another method",)
         raise RunError.of("RP605", f"a {type(model).__name__} takes no keys beside those of its text", help=help)
     for part in numbered:
-        part.layer_idx -= below  # the lower layers have no prefix
+        part.layer_idx = int(part.layer_idx) - below  # type: ignore[assignment, arg-type]  # a number; the lower layers have no prefix
     config = peft.PrefixTuningConfig(
         task_type="FEATURE_EXTRACTION", num_virtual_tokens=length, num_layers=len(stack) - below
     )
@@ -205,8 +205,8 @@ class Bottlenecks(nn.Module):
         self.down = nn.ModuleList(nn.Linear(width, rank) for _ in layers)
         self.up = nn.ModuleList(nn.Linear(rank, width) for _ in layers)
         for n, layer in enumerate(layers):
-            nn.init.zeros_(self.up[n].weight)
-            nn.init.zeros_(self.up[n].bias)
+            for parameter in self.up[n].parameters():
+                nn.init.zeros_(parameter)
             layer.register_forward_hook(self._after(n))
 
     def _after(self, n: int) -> Callable[..., Any]:

@@ -165,7 +165,7 @@ class Contrastive(Lesson):
 class Align(Lesson):
     """Meet the collaborative space: a linear map of an item's text finds its factors among those of the batch.
 
-    The factors are the right singular vectors of the likes, users scaled to length 1, times their singular values' root.
+    The factors are the right singular vectors of the likes, users scaled to length 1, times the root of the values.
     Source: Ren et al. 2024, "Representation learning with large language models for recommendation" (contrastive
     alignment); Sheng et al. 2025, "AlphaRec" (that a linear map suffices).
     """

@@ -50,6 +50,7 @@ class Tuning:
         data: Dataset,
         p: FineTuneParams,
         ctx: Context,
+        *,
         about: dict[str, object],
     ) -> None:
         self.model, self.task, self.data, self.p, self.ctx = model, task, data, p, ctx
@@ -88,7 +89,7 @@ class Tuning:
         self.progress.add(sum(track.step for track in (*tracks, final)))
         gain = None
         if folds:
-            gain, steps = self._folds(folds, tracks, frozen, there, seen, kept)
+            gain, steps = self._folds(folds, tracks, frozen=frozen, there=there, seen=seen, kept=kept)
             if p.fall_back and not gain.clear:
                 kept.remove()
                 return Outcome(None, gain, 0, tracks[-1].loss)
@@ -104,6 +105,7 @@ class Tuning:
         self,
         folds: Sequence[Fold],
         tracks: Sequence[Track],
+        *,
         frozen: FloatArray,
         there: BoolArray,
         seen: list[list[list[float]]],
