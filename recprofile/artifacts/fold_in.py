@@ -25,7 +25,7 @@ class FoldIn:
 
     x_u = A_u⁻¹ Σ_j c_uj y_j  with  A_u = YᵀY + Σ_j (c_uj − 1) y_j y_jᵀ + λ_u I
 
-    `confidence` (n_users, n_items) float32 CSR holds c_uj > 1 of the history items, 1 + alpha·w for a weight w;
+    `confidence` (n_users, n_items) float32 CSR holds c_uj ≥ 1 of the history items, 1 + alpha·w for a weight w;
     λ_u = l2·(n_items + Σ_j (c_uj − 1))^nu. `positive_only` and `weighted` say which events count, and whether by their
     weight (summed per pair) or 1 per pair; `n_items` are the items that λ counts, where items were added since.
     Source: Hu, Koren & Volinsky 2008, sections 4 and 5.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from recprofile.builtin.descent.settings import TrainingParams
+from recprofile.builtin.descent.training import chosen_epochs, is_judged, trained
 from recprofile.builtin.recommend.gradient import Bpr, Mlp, SasRec, TwoTower
-from recprofile.builtin.recommend.gradient.settings import TrainingParams
-from recprofile.builtin.recommend.gradient.training import chosen_epochs, is_judged, trained
 from recprofile.plugin import DataError, Embeddings, Encoded, Inputs, PositiveRule, Ranker, RunError, judge
 from recprofile.testing import RecommenderTests, checkerboard, context, dataset, emptied, fused, toy
 

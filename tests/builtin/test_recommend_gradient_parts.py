@@ -8,6 +8,9 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from recprofile.builtin.descent.sequences import Sequences, batches, levels, padded
+from recprofile.builtin.descent.tensors import Chance, Descent
+from recprofile.builtin.descent.training import new_items
 from recprofile.builtin.recommend.gradient import Bpr, Mlp, SasRec, TwoTower, sasrec_loss, two_tower_nets
 from recprofile.builtin.recommend.gradient.attributes import Attributes
 from recprofile.builtin.recommend.gradient.bpr_learner import BprLearner
@@ -17,9 +20,6 @@ from recprofile.builtin.recommend.gradient.mlp_learner import MlpLearner
 from recprofile.builtin.recommend.gradient.negatives import Pairs, Sampler
 from recprofile.builtin.recommend.gradient.sampled_softmax import sampled_softmax
 from recprofile.builtin.recommend.gradient.sasrec_net import principal, start, states
-from recprofile.builtin.recommend.gradient.sequences import Sequences, batches, levels, padded
-from recprofile.builtin.recommend.gradient.tensors import Chance, Descent
-from recprofile.builtin.recommend.gradient.training import new_items
 from recprofile.plugin import Embeddings, Encoded, Inputs
 from recprofile.testing import context, dataset, fused, toy
 

@@ -1,8 +1,10 @@
-"""Encoders: of attributes (`text`, `attributes`), of behaviour (`als`), and of vectors made elsewhere (`file`)."""
+"""Encoders: of attributes (`text`, `attributes`), behaviour (`als`, `svd`), a graph (`graph`), and files (`file`)."""
 
 from recprofile.builtin.encode.als import Als, AlsParams
 from recprofile.builtin.encode.attributes import Category, CategoryParams, Numbers, NumbersParams
 from recprofile.builtin.encode.file import File, FileParams
+from recprofile.builtin.encode.graph import Graph, GraphParams
+from recprofile.builtin.encode.svd import Svd, SvdParams
 from recprofile.builtin.encode.text import TfIdf, TfIdfParams
 
 __all__ = [
@@ -12,8 +14,12 @@ __all__ = [
     "CategoryParams",
     "File",
     "FileParams",
+    "Graph",
+    "GraphParams",
     "Numbers",
     "NumbersParams",
+    "Svd",
+    "SvdParams",
     "TfIdf",
     "TfIdfParams",
 ]

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from recprofile.builtin.encode.rows import Axis, all_zero, in_training, rarity, table_of
+from recprofile.builtin.encode.singular import right_vectors
 from recprofile.builtin.lengths import unit_rows
-from recprofile.plugin import AxisColumns, BoolArray, Context, Dataset, Embeddings, Encoder, Field, FloatArray, Params
+from recprofile.plugin import AxisColumns, BoolArray, Context, Dataset, Embeddings, Encoder, Field, Params
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -57,7 +58,9 @@ class TfIdf(Encoder[TfIdfParams]):
         if p.dim is None:
             vectors = unit_rows(matrix.toarray())
         else:
-            directions = _directions(matrix[np.flatnonzero(known)], p.dim, ctx)
+            directions = right_vectors(matrix[np.flatnonzero(known)], p.dim, ctx.rng())
+            if directions.shape[1] < p.dim:
+                ctx.warn(f"tfidf: the texts span {directions.shape[1]} dimensions, fewer than the dim of {p.dim}")
             vectors = unit_rows(np.asarray(matrix @ directions, np.float32))
         missing = all_zero(vectors)
         if 0 < missing.sum() < len(missing):
@@ -114,27 +117,3 @@ def _terms(texts: pl.Series, ngram: int) -> pl.DataFrame:
         inside = pl.col("row") == pl.col("row").shift(1 - length)
         parts.append(words.select("row", pl.when(inside).then(run).alias("term")).drop_nulls())
     return pl.concat(parts)
-
-
-def _directions(matrix: csr_array, dim: int, ctx: Context) -> FloatArray:
-    """Leading right singular vectors as columns, (terms, at most dim) float32, the same for the same seed."""
-    from scipy.sparse.linalg import svds
-
-    most = min(matrix.shape)
-    wide = matrix.astype(np.float64)
-    if most == 0:
-        right, values = np.zeros((0, matrix.shape[1])), np.zeros(0)
-    elif most <= 2 * dim or most <= 64:  # Lanczos needs dim < most, and gains nothing on a small matrix
-        _, values, right = np.linalg.svd(wide.toarray(), full_matrices=False)
-    else:
-        _, values, right = svds(wide, k=dim, v0=ctx.rng().normal(size=most))
-        order = np.argsort(-values, kind="stable")
-        values, right = values[order], right[order]
-    there = values[:dim] > 1e-6 * values[:1].max(initial=0)
-    right = right[:dim][there]
-    if len(right) < dim:
-        ctx.warn(f"tfidf: the texts span {len(right)} dimensions, fewer than the dim of {dim}")
-    if len(right):
-        largest = np.abs(right).argmax(axis=1)
-        right = right * np.sign(right[np.arange(len(right)), largest])[:, None]
-    return np.ascontiguousarray(right.T, np.float32)

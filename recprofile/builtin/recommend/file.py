@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recprofile.builtin.tables import column_of, plain_ids, read_table, samples
 from recprofile.plugin import (
     Asset,
     BoolArray,
@@ -26,7 +27,6 @@ from recprofile.plugin import (
     did_you_mean,
 )
 
-FORMATS = (".csv", ".jsonl", ".ndjson", ".parquet", ".tsv")
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -86,11 +86,11 @@ class FileLists(Recommender[FileListsParams]):
         its row), RP504 (no rows) or RP506 (no row fits the data).
         """
         path = ctx.asset(self.params.path)
-        frame = read_lists(path)
+        frame = read_table(path)
         pairs = pl.DataFrame(
             {
-                "user": data.users.ids.codes(plain_ids(self._column(frame, self.params.user, path))),
-                "item": data.items.ids.codes(plain_ids(self._column(frame, self.params.item, path))),
+                "user": data.users.ids.codes(plain_ids(column_of(frame, self.params.user, path))),
+                "item": data.items.ids.codes(plain_ids(column_of(frame, self.params.item, path))),
                 "score": self._scores(frame, path),
             }
         )
@@ -113,12 +113,6 @@ class FileLists(Recommender[FileListsParams]):
         a = pack.arrays
         return ListsRanker(a["starts"], a["items"], a["values"], data.n_items)
 
-    def _column(self, frame: pl.DataFrame, name: str, path: Path) -> pl.Series:
-        if name not in frame.columns:
-            helps = did_you_mean(name, frame.columns, label="columns")
-            raise DataError.of("RP502", f"no column '{name}' in '{path.name}'", help=helps)
-        return frame[name]
-
     def _scores(self, frame: pl.DataFrame, path: Path) -> pl.Series:
         """Scores as float32, from the score or else the rank column."""
         score, rank = self.params.score, self.params.rank
@@ -129,7 +123,7 @@ class FileLists(Recommender[FileListsParams]):
                 helps = ("name one with 'score' or 'rank'", *did_you_mean("score", frame.columns, label="columns"))
                 raise DataError.of("RP502", f"no column 'score' or 'rank' in '{path.name}'", help=helps)
         name = score if score is not None else str(rank)
-        series = self._column(frame, name, path)
+        series = column_of(frame, name, path)
         number = series.cast(pl.Float64, strict=False)
         wrong = (number.is_null() | number.is_nan() | (number.abs() > LARGEST)).fill_null(value=True)
         if wrong.any():
@@ -138,42 +132,3 @@ class FileLists(Recommender[FileListsParams]):
             message = f"{shown} in column '{name}' is no finite number"
             raise DataError.of("RP503", message, help=(f"at {path.name}, row {at + 1}, column '{name}'",))
         return (number if score is not None else -number).cast(pl.Float32)
-
-
-def read_lists(path: Path) -> pl.DataFrame:
-    """A table of lists; columns of CSV and TSV as text. Raises DataError RP501 or RP504."""
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        raise DataError.of("RP501", f"'{path.name}' is a folder, and must be a file")
-    if suffix not in FORMATS:
-        raise DataError.of("RP501", f"'{path.name}' is of no known format", help=(f"known: {', '.join(FORMATS)}",))
-    if not path.is_file():
-        raise DataError.of("RP501", f"no file '{path.name}'")
-    try:
-        if path.stat().st_size == 0:
-            frame = pl.DataFrame()
-        elif suffix == ".parquet":
-            frame = pl.read_parquet(path)
-        elif suffix in (".jsonl", ".ndjson"):
-            frame = pl.read_ndjson(path, infer_schema_length=None)
-        else:
-            frame = pl.read_csv(path, separator="\t" if suffix == ".tsv" else ",", infer_schema=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError.of("RP501", f"'{path.name}' cannot be read", help=(reason,)) from error
-    if frame.height == 0:
-        raise DataError.of("RP504", f"'{path.name}' has no rows")
-    return frame
-
-
-def plain_ids(column: pl.Series) -> pl.Series:
-    """Ids as whole numbers or text: 1.0 is 1, and 1.5 is the text '1.5', not 1."""
-    if column.dtype.is_float():
-        whole = (column.is_null() | (column == column.floor())).fill_null(value=True).all()
-        return column.cast(pl.Int64, strict=False) if whole else column.cast(pl.String)
-    return column if column.dtype.is_integer() else column.cast(pl.String, strict=False)
-
-
-def samples(ids: pl.Series) -> str:
-    """A few ids, for a message."""
-    return ", ".join(f"'{value}'" for value in ids.head(3)) or "(there are none)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from recprofile.builtin.recommend.gradient.settings import GradientRecommender, TrainingParams
+from recprofile.builtin.descent.settings import GradientRecommender, TrainingParams
 from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker
 
 DEFAULT_EPOCHS = 30  # where there is no validation part to choose by
@@ -48,8 +48,8 @@ class Bpr(GradientRecommender[BprParams]):
 
     def fit(self, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The factors."""
+        from recprofile.builtin.descent.training import trained
         from recprofile.builtin.recommend.gradient.bpr_learner import BprLearner
-        from recprofile.builtin.recommend.gradient.training import trained
 
         def make(part: Dataset, _: Inputs) -> BprLearner:
             return BprLearner(part, self.params, ctx)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, softplus
 
+from recprofile.builtin.descent.tensors import Chance, Descent, on, to_numpy
 from recprofile.builtin.recommend.gradient.negatives import Pairs, Sampler
-from recprofile.builtin.recommend.gradient.tensors import Chance, Descent, on, to_numpy
 from recprofile.builtin.recommend.gradient.vectors import VectorRanker
 from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, IntArray, Pack
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from recprofile.builtin.recommend.gradient.settings import GradientRecommender, TrainingParams
+from recprofile.builtin.descent.settings import GradientRecommender, TrainingParams
 from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, RunError
 
 DEFAULT_EPOCHS = 5  # where there is no validation part to choose by
@@ -56,8 +56,8 @@ class Mlp(GradientRecommender[MlpParams]):
 
     def fit(self, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The network."""
+        from recprofile.builtin.descent.training import trained
         from recprofile.builtin.recommend.gradient.mlp_learner import MlpLearner
-        from recprofile.builtin.recommend.gradient.training import trained
 
         if inputs.profiles is None:
             raise RunError.of("RP404", "'mlp' needs profiles", help=("add a 'fuse' stage before it",))

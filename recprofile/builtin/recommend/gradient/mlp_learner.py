@@ -10,11 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recprofile.builtin.recommend.gradient.folds import Fold, folds
-from recprofile.builtin.recommend.gradient.mlp_net import Units, scores, start, units_of
-from recprofile.builtin.recommend.gradient.negatives import Pairs
-from recprofile.builtin.recommend.gradient.sampled_softmax import sampled_softmax
-from recprofile.builtin.recommend.gradient.tensors import (
+from recprofile.builtin.descent.tensors import (
     Chance,
     Descent,
     Weights,
@@ -23,6 +19,10 @@ from recprofile.builtin.recommend.gradient.tensors import (
     to_numpy,
     unpack_weights,
 )
+from recprofile.builtin.recommend.gradient.folds import Fold, folds
+from recprofile.builtin.recommend.gradient.mlp_net import Units, scores, start, units_of
+from recprofile.builtin.recommend.gradient.negatives import Pairs
+from recprofile.builtin.recommend.gradient.sampled_softmax import sampled_softmax
 from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, Inputs, IntArray, Pack, Profiles, Ranker
 
 if TYPE_CHECKING:

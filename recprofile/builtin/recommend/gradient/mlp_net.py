@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu
 
+from recprofile.builtin.descent.tensors import Chance, Weights, on
 from recprofile.builtin.recommend.gradient.folds import columns
-from recprofile.builtin.recommend.gradient.tensors import Chance, Weights, on
 from recprofile.plugin import FloatArray, Profiles
 
 if TYPE_CHECKING:

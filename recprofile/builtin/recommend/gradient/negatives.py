@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recprofile.builtin.recommend.gradient.tensors import Chance, on
+from recprofile.builtin.descent.tensors import Chance, on
 from recprofile.plugin import Dataset
 
 if TYPE_CHECKING:

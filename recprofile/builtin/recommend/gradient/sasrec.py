@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from recprofile.builtin.recommend.gradient.settings import GradientRecommender, TrainingParams
+from recprofile.builtin.descent.settings import GradientRecommender, TrainingParams
 from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, model_validator, refusal
 
 DEFAULT_EPOCHS = 25  # where there is no validation part to choose by
@@ -94,8 +94,8 @@ class SasRec(GradientRecommender[SasRecParams]):
 
     def fit(self, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The network."""
+        from recprofile.builtin.descent.training import trained
         from recprofile.builtin.recommend.gradient.sasrec_learner import SasRecLearner
-        from recprofile.builtin.recommend.gradient.training import trained
 
         def make(part: Dataset, given: Inputs) -> SasRecLearner:
             return SasRecLearner(part, given, self.params, ctx)

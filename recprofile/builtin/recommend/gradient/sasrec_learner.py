@@ -9,11 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recprofile.builtin.recommend.gradient import sasrec_loss
-from recprofile.builtin.recommend.gradient.content import content_of
-from recprofile.builtin.recommend.gradient.sasrec_net import principal, start, states
-from recprofile.builtin.recommend.gradient.sequences import Int64Array, Sequences, batches, levels, padded
-from recprofile.builtin.recommend.gradient.tensors import (
+from recprofile.builtin.descent.sequences import Int64Array, Sequences, batches, levels, padded
+from recprofile.builtin.descent.tensors import (
     Chance,
     Descent,
     Weights,
@@ -22,6 +19,9 @@ from recprofile.builtin.recommend.gradient.tensors import (
     to_numpy,
     unpack_weights,
 )
+from recprofile.builtin.recommend.gradient import sasrec_loss
+from recprofile.builtin.recommend.gradient.content import content_of
+from recprofile.builtin.recommend.gradient.sasrec_net import principal, start, states
 from recprofile.builtin.recommend.gradient.vectors import VectorRanker
 from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, Inputs, IntArray, Pack
 

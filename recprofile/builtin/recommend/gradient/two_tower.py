@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from recprofile.builtin.descent.settings import GradientRecommender, TrainingParams
 from recprofile.builtin.history import HistoryParams
-from recprofile.builtin.recommend.gradient.settings import GradientRecommender, TrainingParams
 from recprofile.plugin import Context, Dataset, Field, Inputs, Pack, Ranker, UserColumns
 
 DEFAULT_EPOCHS = 50  # where there is no validation part to choose by
@@ -78,7 +78,7 @@ class TwoTower(GradientRecommender[TwoTowerParams]):
 
     def fit(self, data: Dataset, inputs: Inputs, ctx: Context) -> Ranker:
         """The towers."""
-        from recprofile.builtin.recommend.gradient.training import trained
+        from recprofile.builtin.descent.training import trained
         from recprofile.builtin.recommend.gradient.two_tower_learner import TwoTowerLearner
 
         def make(part: Dataset, given: Inputs) -> TwoTowerLearner:

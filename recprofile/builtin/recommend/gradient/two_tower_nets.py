@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, embedding_bag, gelu, normalize
 
-from recprofile.builtin.recommend.gradient.tensors import Chance, Weights
+from recprofile.builtin.descent.tensors import Chance, Weights
 
 if TYPE_CHECKING:
     from recprofile.builtin.recommend.gradient.two_tower import TwoTowerParams

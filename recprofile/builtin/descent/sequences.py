@@ -32,7 +32,7 @@ class Sequences:
         0 where a weight is missing, or where there are no `edges`. Raises DataError RP406 when events have no time.
         """
         if data.train.time is None:
-            raise DataError.of("RP406", "'sasrec' needs the time of events, and these have none")
+            raise DataError.of("RP406", "the order of events is needed, and these have no time")
         events = data.train.take(data.train.positive) if positive_only else data.train
         assert events.time is not None
         order = in_order(events.user, events.time)  # ties stay in the order of the log

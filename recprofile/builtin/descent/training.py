@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from recprofile.builtin.recommend.gradient.settings import TrainingParams
+from recprofile.builtin.descent.settings import TrainingParams
 from recprofile.plugin import BoolArray, Context, Dataset, Inputs, Ranker, RunError, UserScores, judge
 
 
