@@ -108,8 +108,8 @@ class FineTune(Encoder[FineTuneParams]):
     are lost) and ends with the same numbers. A batch that does not fit into memory is halved, and said. `episode` uses
     positive events, and so do the others but simcse and semi-supervised, which need none.
 
-    What was trained goes to the profile store with the vectors, so that items that come later are encoded by it. It also
-    lies in the cache as peft saves it, for other tools, at the path that the report tells.
+    What was trained goes to the profile store with the vectors, so that items that come later are encoded by it. It
+    also lies in the cache as peft saves it, for other tools, at the path that the report tells.
 
     Raises DataError RP505 when no item has text, or where there is too little to learn an objective from, RunError
     RP601 when the loss is not finite or peft is not installed, RP604 when a batch of eight does not fit into memory,

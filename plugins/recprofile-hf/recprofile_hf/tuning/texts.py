@@ -18,7 +18,7 @@ CHUNK = 32  # texts at once: batches of all lengths would be padding by half
 
 
 class Texts:
-    """n tokenised texts. `ids` of all of them in one array, text i from `start[i]` on, `length[i]` of them, 1 or more."""
+    """n tokenised texts. `ids` in one array, text i from `start[i]` on, `length[i]` of them, 1 or more."""
 
     def __init__(self, ids: NDArray[np.int32], start: Rows, length: IntArray, lower: Lower, *, pooling: str) -> None:
         self.ids, self.start, self.length, self.lower, self.pooling = ids, start, length, lower, pooling
