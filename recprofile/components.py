@@ -30,6 +30,7 @@ from recprofile.shape import Model
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
@@ -247,6 +248,20 @@ class Encoder(Component[P], ABC):
     @abstractmethod
     def encode(self, data: Dataset, ctx: Context) -> Embeddings | Encoded:
         """Vectors in the order of `data.items.ids` or `data.users.ids`. May learn from `data.train` only."""
+
+    def again(self, data: Dataset, ctx: Context, edits: pl.DataFrame) -> Embeddings | None:
+        """Vectors of other people in the same space, from their events in `data.train`, items being as they were.
+
+        What updates and stores make profiles with; None, the default, where they do not follow from events alone or
+        another way is known (`FoldIn`). For encoders whose dimensions are tags, `edits` are what people say of theirs
+        themselves (`recprofile.plugin.EDITS`), and `annotations` come with `tags` and `card`.
+        """
+        return None
+
+    @classmethod
+    def makes_again(cls) -> bool:
+        """Whether `again` is the component's own."""
+        return cls.again is not Encoder.again
 
 
 class Fuser(Component[P], ABC):

@@ -69,13 +69,29 @@ from recprofile.device import has_onednn
 from recprofile.errors import ArtifactError, DataError, RunError, did_you_mean, quoted
 from recprofile.evaluate import UserScores, judge
 from recprofile.hookspecs import hookimpl
+from recprofile.interests import (
+    EDITS,
+    NO_EDITS,
+    CardFacts,
+    Interest,
+    Tagged,
+    TagsParams,
+    cards,
+    column_values,
+    facts_of,
+    item_names,
+    tagged,
+    write_card,
+)
 from recprofile.order import grouped, in_order
 from recprofile.ranking import top_k
 from recprofile.shape import refusal
 from recprofile.threads import Rows, dealt, each, spans, threads
 
 __all__ = [
+    "EDITS",
     "EVIDENCE_SCHEMA",
+    "NO_EDITS",
     "SENTENCE_SCHEMA",
     "ArtifactError",
     "Asset",
@@ -84,6 +100,7 @@ __all__ = [
     "BlendRanker",
     "Block",
     "BoolArray",
+    "CardFacts",
     "Check",
     "CheckResult",
     "ColumnsOf",
@@ -106,6 +123,7 @@ __all__ = [
     "Inputs",
     "IntArray",
     "Interactions",
+    "Interest",
     "ItemColumn",
     "ItemColumns",
     "KeptRanker",
@@ -127,20 +145,26 @@ __all__ = [
     "RunError",
     "Standardised",
     "Table",
+    "Tagged",
+    "TagsParams",
     "Tunable",
     "Updater",
     "UserColumn",
     "UserColumns",
     "UserScores",
+    "cards",
     "choose_blend",
+    "column_values",
     "dealt",
     "did_you_mean",
     "each",
+    "facts_of",
     "field_validator",
     "grouped",
     "has_onednn",
     "hookimpl",
     "in_order",
+    "item_names",
     "judge",
     "judged_elsewhere",
     "model_validator",
@@ -150,9 +174,11 @@ __all__ = [
     "spans",
     "standardised",
     "summed_pairs",
+    "tagged",
     "threads",
     "top_k",
     "unit_scores",
     "user_blocks",
     "weighted_mean",
+    "write_card",
 ]

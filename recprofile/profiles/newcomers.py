@@ -9,13 +9,13 @@ import polars as pl
 
 from recprofile.artifacts import BoolArray, Dataset, Encoded, FloatArray
 from recprofile.errors import DataError
+from recprofile.interests import item_names
 from recprofile.profiles.again import items_again, of_facts
 from recprofile.profiles.base import LABEL, Base
 from recprofile.profiles.people import small_data
 from recprofile.profiles.rebuild import rebuild
 from recprofile.profiles.revised import as_they_come
 from recprofile.profiles.stages import Stages
-from recprofile.report import item_names
 
 CLOSE = 1e-3  # how far an encoder's vectors of known items may be from those published, as devices differ
 

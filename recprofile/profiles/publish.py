@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from recprofile.artifacts import Dataset, Encoded, Pack, Profiles
 from recprofile.cache import key_of
 from recprofile.errors import DataError, listed
+from recprofile.interests import item_names
 from recprofile.profiles.again import as_facts, filled_by, of_facts, split
 from recprofile.profiles.base import LABEL, Base, published_base
 from recprofile.profiles.incoming import event_ids
@@ -25,7 +26,6 @@ from recprofile.profiles.stages import Stages
 from recprofile.profiles.store import Store
 from recprofile.profiles.tables import events, insert_columns, profiles, users
 from recprofile.profiles.versions import Version, begin, close, newest
-from recprofile.report import item_names
 
 SAMPLE = 256  # users whose profiles are made anew, to see that the store holds all that they rest on
 

@@ -3,6 +3,7 @@
 from recprofile.builtin.encode.als import Als, AlsParams
 from recprofile.builtin.encode.attributes import Category, CategoryParams, Numbers, NumbersParams
 from recprofile.builtin.encode.file import File, FileParams
+from recprofile.builtin.encode.tags import Tags
 from recprofile.builtin.encode.text import TfIdf, TfIdfParams
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "FileParams",
     "Numbers",
     "NumbersParams",
+    "Tags",
     "TfIdf",
     "TfIdfParams",
 ]
