@@ -7,10 +7,12 @@ events, `tagged` makes weights of that and of what people say themselves (`edits
 from recprofile.interests.card import cards, write_card
 from recprofile.interests.edits import EDITS, NO_EDITS
 from recprofile.interests.facts import CardFacts, Interest
+from recprofile.interests.gathered import gathered_cards, tags_of
 from recprofile.interests.labels import item_names
 from recprofile.interests.params import TagsParams
 from recprofile.interests.tagged import Tagged, facts_of, tagged
 from recprofile.interests.values import column_values
+from recprofile.interests.vocabulary import vocabulary
 
 __all__ = [
     "EDITS",
@@ -22,7 +24,10 @@ __all__ = [
     "cards",
     "column_values",
     "facts_of",
+    "gathered_cards",
     "item_names",
     "tagged",
+    "tags_of",
+    "vocabulary",
     "write_card",
 ]

@@ -13,7 +13,7 @@ from recprofile.interests import item_names
 from recprofile.profiles.again import items_again, of_facts
 from recprofile.profiles.base import LABEL, Base
 from recprofile.profiles.people import small_data
-from recprofile.profiles.rebuild import rebuild
+from recprofile.profiles.rebuild import encoders_again, follows, rebuild
 from recprofile.profiles.revised import as_they_come
 from recprofile.profiles.stages import Stages
 
@@ -71,10 +71,11 @@ def encoded_items(base: Base, stages: Stages, ids: pl.Series, frame: pl.DataFram
     more = replace(more, raw=raw, catalogue=more.catalogue.with_columns(labels))
     if stages.fuse is None:
         return more
-    fused = rebuild(base.grown(more), stages.fuser, data, stages.context(stages.fuse))
+    again = encoders_again(base, stages.registry)
+    fused = rebuild(base.grown(more), stages.fuser, data, stages.context(stages.fuse), again=again)
     vectors = fused.item_vectors[-n:].copy()
     for block in base.facts["blocks"]:
-        if not block["pooled"] and block["fold_in"] is None and not base.facts["sides"][block["name"]][1]:
+        if not follows(base, block) and not base.facts["sides"][block["name"]][1]:
             vectors[:, block["start"] : block["stop"]] = 0  # made of users who are not at hand
     return replace(more, vectors=vectors)
 
@@ -84,7 +85,7 @@ def _encoded(
 ) -> tuple[FloatArray, BoolArray]:
     """An encoder's vectors of the items after the base's, and which are missing."""
     _, of_items, of_users = base.facts["sides"][name]
-    if not of_items or of_users:
+    if not of_items or (of_users and name not in base.facts["again"]):
         return nothing
     encoder, ctx = stages.encoder(name)
     found = Encoded.of(encoder.encode(data, ctx)).items
