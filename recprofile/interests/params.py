@@ -29,6 +29,11 @@ class TagsParams(Params):
     min_count: int = Field(2, ge=1, description="Fewest training items that must have a tag.")
     limit: int = Field(1000, ge=1, le=20_000, description="Most tags, those of the most training items first.")
     most: int = Field(20, ge=1, le=200, description="Most tags of a person, the strongest first.")
+    least: float = Field(
+        1.0,
+        ge=0,
+        description="Standard errors by which a tag's share must exceed the usual one, for it to count at all.",
+    )
     prior: float = Field(
         5.0,
         gt=0,

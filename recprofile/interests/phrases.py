@@ -26,28 +26,19 @@ def key_phrases(texts: pl.Series, known: BoolArray, p: TagsParams) -> pl.DataFra
     training = pl.DataFrame({"row": known.nonzero()[0]}, schema={"row": pl.UInt32})
     n = len(training)
     df = pl.col("df").cast(pl.Float64)
-    counted = (
-        found.join(training, on="row", how="semi")
-        .group_by("value")
-        .agg(pl.len().alias("df"), pl.first("head"), pl.first("tail"))
-        .filter(pl.col("df") >= p.min_count)
-    )
-    longer = [
-        counted.select(pl.col(part).alias("value"), pl.col("df").alias("longer")).drop_nulls()
-        for part in ("head", "tail")
-    ]
-    most = pl.concat(longer).group_by("value").agg(pl.col("longer").max())
+    counted = found.join(training, on="row", how="semi").group_by("value").len("df").filter(pl.col("df") >= p.min_count)
+    most = _nested(counted, p.words).group_by("value").agg(pl.col("longer").max())
     kept = (
         counted.join(most, on="value", how="left")
         .filter(pl.col("longer").fill_null(0) < NESTED * pl.col("df"))
         .sort(df * (n / df).log(), "value", descending=[True, False])
         .head(p.phrases)
     )
-    return found.select("row", "value").join(kept.select("value"), on="value", how="semi")
+    return found.join(kept.select("value"), on="value", how="semi")
 
 
 def _runs(texts: pl.Series, known: BoolArray, p: TagsParams) -> pl.DataFrame:
-    """Every candidate of every text, once: (row, value, head, tail), the latter two less its last, its first word."""
+    """Every candidate of every text, once: (row, value)."""
     words = (
         texts.str.normalize("NFKC")
         .str.to_lowercase()
@@ -78,11 +69,21 @@ def _runs(texts: pl.Series, known: BoolArray, p: TagsParams) -> pl.DataFrame:
             marked.select(
                 "row",
                 pl.when(inside & ends & whole).then(pl.concat_str(shifted, separator=" ")).alias("value"),
-                (pl.concat_str(shifted[:-1], separator=" ") if length > 1 else pl.lit(None, pl.String)).alias("head"),
-                (pl.concat_str(shifted[1:], separator=" ") if length > 1 else pl.lit(None, pl.String)).alias("tail"),
             ).drop_nulls("value")
         )
     every = pl.concat(parts)
     return every.filter(pl.col("value").str.contains(r"\p{L}") & (pl.col("value").str.len_chars() > 1)).unique(
         ["row", "value"], maintain_order=True
     )
+
+
+def _nested(counted: pl.DataFrame, words: int) -> pl.DataFrame:
+    """Every run of words within each phrase, with the count of texts of that phrase: (value, longer)."""
+    parts = [pl.DataFrame(schema={"value": pl.String, "longer": pl.UInt32})]
+    split = counted.with_columns(pl.col("value").str.split(" ").alias("split"))
+    for size in range(1, words):
+        for start in range(words - size + 1):
+            inside = split.filter((pl.col("split").list.len() > size) & (pl.col("split").list.len() >= start + size))
+            run = pl.col("split").list.slice(start, size).list.join(" ")
+            parts.append(inside.select(run.alias("value"), pl.col("df").alias("longer").cast(pl.UInt32)))
+    return pl.concat(parts)

@@ -15,7 +15,7 @@ RECENT = 5  # latest items
 
 # Numba gives types to what is called, so functions under `njit` carry none.
 @njit(cache=True, nogil=True)
-def survey(first, last, starts, item, weight, positive, tags, tag_starts, usual, prior, found, people):  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0913, PLR0915, PLR0917
+def survey(first, last, starts, item, weight, positive, tags, tag_starts, usual, prior, least, found, people):  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0913, PLR0915, PLR0917
     """Fill in the rows `first` to `last` of what is found of people.
 
     Events are in the order of user and time, `starts` (n_users + 1,) where a user's begin; `tags` and `tag_starts` are
@@ -82,7 +82,8 @@ def survey(first, last, starts, item, weight, positive, tags, tag_starts, usual,
             for s in range(2):
                 if total[s]:
                     q = (count[s, t] + prior * p) / (total[s] + prior)
-                    if q > p:
+                    excess = count[s, t] - total[s] * p
+                    if q > p and excess * excess >= least * least * total[s] * p * (1 - p):
                         gain = q * np.log(q / p)
                         w += gain if s == 0 else -gain
             if w == 0.0:

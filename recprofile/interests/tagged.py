@@ -46,9 +46,10 @@ def tagged(data: Dataset, params: TagsParams, edits: pl.DataFrame = NO_EDITS) ->
 
     With n of a user's N liked items having a tag, p the usual share of the tag and a the `prior`: q = (n + a·p) / (N +
     a), and the tag weighs q·ln(q / p) where q > p, its part of the Kullback-Leibler divergence of what the user likes
-    from what everybody does. An item is liked with a positive event, and disliked with others only; what disliked items
-    give by the same formula is taken off, so that a tag that a user likes and dislikes alike weighs nothing, and a
-    negative weight is a dislike. The `most` of the greatest size are kept. A trend is the tag's share in the later half
+    from what everybody does; n must exceed N·p by `least` standard errors. An item is liked with a positive event, and
+    disliked with others only; what disliked items give by the same formula is taken off, so that a tag that a user
+    likes and dislikes alike weighs nothing, and a negative weight is a dislike. The `most` of the greatest size are
+    kept. A trend is the tag's share in the later half
     of the liked (or disliked) items, by the last event with each, less that in the earlier half: 0 without times, and
     for fewer than two items.
 
@@ -127,7 +128,7 @@ def _survey(data: Dataset, p: TagsParams, items: csr_array, usual: np.ndarray) -
 
     def work(span: tuple[int, int]) -> int:
         found = made.tag, made.weight, made.items, made.later, made.evidence
-        survey(*span, starts, *events, *tags, usual, p.prior, found, (made.totals, made.recent))
+        survey(*span, starts, *events, *tags, usual, p.prior, p.least, found, (made.totals, made.recent))
         return 0
 
     each(work, spans(n))

@@ -27,9 +27,9 @@ class Tags(Encoder[TagsParams]):
 
     One dimension a tag, a category or a key phrase of the items. Items (n_items, tags) float32: which they have, each
     row of length 1. Users (n_users, tags) float32: with q the share of a person's liked items that have a tag, smoothed
-    by `prior` items of the usual mixture, and p the tag's usual share, the tag weighs q·ln(q / p) where q > p, less
-    the same of their disliked items; the `most` strongest are kept. A score sums the weights of an item's tags, over
-    the square root of how many it has.
+    by `prior` items of the usual mixture, and p the tag's usual share, the tag weighs q·ln(q / p) where the share is
+    above p by `least` standard errors, less the same of their disliked items; the `most` strongest are kept. A score
+    sums the weights of an item's tags, over the square root of how many it has.
 
     `annotations` of users: `tags`, a list with each tag's column, weight, items, share, usual, lift, trend and
     evidence, and `card`, a text made of them by a template. People's edits of their tags in a store act on the vectors.
