@@ -33,6 +33,7 @@ from recprofile.shape import Model, refusal
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
@@ -262,13 +263,27 @@ class Encoder(Component[P], ABC):
     def encode(self, data: Dataset, ctx: Context) -> Embeddings | Encoded:
         """Vectors in the order of `data.items.ids` or `data.users.ids`. May learn from `data.train` only."""
 
-    def again(self, learnt: Mapping[str, NDArray[Any]], data: Dataset, ctx: Context) -> Embeddings | Encoded:
+    def more_items(self, learnt: Mapping[str, NDArray[Any]], data: Dataset, ctx: Context) -> Embeddings | Encoded:
         """Vectors of other items, those that it learnt from among them; `learnt` is the `Encoded.learnt` of `encode`.
 
         What stores encode new items with, whose `data` have next to no events; one that learns nothing from events
         encodes as ever.
         """
         return self.encode(data, ctx)
+
+    def again(self, data: Dataset, ctx: Context, edits: pl.DataFrame) -> Embeddings | None:
+        """Vectors of other people in the same space, from their events in `data.train`, items being as they were.
+
+        What updates and stores make profiles with; None, the default, where they do not follow from events alone or
+        another way is known (`FoldIn`). For encoders whose dimensions are tags, `edits` are what people say of theirs
+        themselves (`recprofile.plugin.EDITS`), and `annotations` come with `tags` and `card`.
+        """
+        return None
+
+    @classmethod
+    def makes_again(cls) -> bool:
+        """Whether `again` is the component's own."""
+        return cls.again is not Encoder.again
 
 
 class Fuser(Component[P], ABC):

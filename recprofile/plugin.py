@@ -71,13 +71,29 @@ from recprofile.device import has_onednn
 from recprofile.errors import ArtifactError, DataError, RunError, did_you_mean, quoted
 from recprofile.evaluate import UserScores, judge
 from recprofile.hookspecs import hookimpl
+from recprofile.interests import (
+    EDITS,
+    NO_EDITS,
+    CardFacts,
+    Interest,
+    Tagged,
+    TagsParams,
+    cards,
+    column_values,
+    facts_of,
+    item_names,
+    tagged,
+    write_card,
+)
 from recprofile.order import grouped, in_order
 from recprofile.ranking import top_k
 from recprofile.shape import refusal
 from recprofile.threads import Rows, dealt, each, spans, threads
 
 __all__ = [
+    "EDITS",
     "EVIDENCE_SCHEMA",
+    "NO_EDITS",
     "SENTENCE_SCHEMA",
     "ArtifactError",
     "Asset",
@@ -86,6 +102,7 @@ __all__ = [
     "BlendRanker",
     "Block",
     "BoolArray",
+    "CardFacts",
     "Check",
     "CheckResult",
     "ColumnsOf",
@@ -108,6 +125,7 @@ __all__ = [
     "Inputs",
     "IntArray",
     "Interactions",
+    "Interest",
     "ItemColumn",
     "ItemColumns",
     "ItemTemplate",
@@ -130,21 +148,27 @@ __all__ = [
     "RunError",
     "Standardised",
     "Table",
+    "Tagged",
+    "TagsParams",
     "Template",
     "Tunable",
     "Updater",
     "UserColumn",
     "UserColumns",
     "UserScores",
+    "cards",
     "choose_blend",
+    "column_values",
     "dealt",
     "did_you_mean",
     "each",
+    "facts_of",
     "field_validator",
     "grouped",
     "has_onednn",
     "hookimpl",
     "in_order",
+    "item_names",
     "judge",
     "judged_elsewhere",
     "model_validator",
@@ -154,9 +178,11 @@ __all__ = [
     "spans",
     "standardised",
     "summed_pairs",
+    "tagged",
     "threads",
     "top_k",
     "unit_scores",
     "user_blocks",
     "weighted_mean",
+    "write_card",
 ]

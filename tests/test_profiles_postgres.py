@@ -51,9 +51,12 @@ stages:
   - encode: als
     id: taste
     with: {dim: 3}
+  - encode: tags
+    id: tags
+    with: {columns: [genre], least: 0}
   - fuse: weighted
     id: profile
-    from: [genre, taste]
+    from: [genre, taste, tags]
   - recommend: dot
   - update: fold-in
 list: {k: 5}
@@ -229,6 +232,17 @@ def test_a_person_lives_in_a_store_until_nothing_is_left_of_them(url, said, runn
     assert [one["version"] for one in held["profiles"]] == [1, 2]
     listed = json.loads(said("recommend", "--user", PERSON, "--store", url, "--json"))["recommendations"]
     assert len(listed) == 5
+    before = {row["item"]: row["score"] for row in listed}
+    said("profile", "edit", PERSON, "--store", url, "--like", "b=2", "--text", f"I am {PERSON}.", "--by", PERSON)
+    listed = json.loads(said("recommend", "--user", PERSON, "--store", url, "--json"))["recommendations"]
+    assert {row["item"]: row["score"] for row in listed} != before
+    write("later.jsonl", (PERSON, "i04", 5, LATER + 1))
+    said("update", "shop.yaml", "--events", "later.jsonl")
+    card = json.loads(said("profile", "show", PERSON, "--store", url, "--json"))
+    assert (card["version"]["number"], card["text"]) == (4, f"I am {PERSON}.")
+    assert [(tag["tag"], tag["weight"]) for tag in card["tags"] if tag["edited"]] == [("b", 2.0)]
+    said("profile", "edit", PERSON, "--store", url, "--undo")
+    assert json.loads(said("profile", "show", PERSON, "--store", url, "--json"))["text"].startswith("Likes ")
     assert "users like that: zebulon" in said("profile", "show", "Zebulon-quartz", "--store", url, status=4)
 
     asked("ANALYZE", url=url)  # the planner's samples hold ids of users, too
@@ -250,6 +264,8 @@ def test_both_databases_hold_the_same_to_the_last_bit(store, said):
     Path("more.csv").write_text("id,title,genre\nzz,another book,b\n")
     for where in ("p.db", store.url):
         said("update", "shop.yaml", "--events", "new.jsonl", "--items", "more.csv", "--store", where)
+        said("profile", "edit", "ada", "--like", "a", "--dislike", "b", "--by", "her", "--store", where)
+        said("profile", "edit", "newt", "--text", "Mine.", "--by", "them", "--store", where)
     in_file, in_server = rows(Store(store_url("p.db", Path()))), rows(store)
     assert {name for name, found in in_server.items() if found} == {table.name for table in tables.sorted_tables}
     assert in_file == in_server

@@ -51,11 +51,12 @@ class Profiles:
 
     `user_vectors` (n_users, d) and `item_vectors` (n_items, d) float32, finite; `blocks` cover the d columns in
     order; `history` (n_users, n_items) float32 CSR, the weight of each history item in the pooled blocks, or None;
-    `known` bool (n_users,), False where nothing is known of a user (the row is zero); `cards` an optional table
-    (user, text) for people; `asof` seconds since 1970 UTC of the last event taken in, or None; `state` what an updater
-    keeps of each user, float64 (n_users,) by name; `block_weights` float32 (n_users, n_blocks), what each block weighs
-    for each user, 0 where it knows nothing of them, or None where all weigh what the block says; `learnt` what the fuse
-    stage learnt, arrays by name, which it needs to make profiles of other people (`Fuser.again`).
+    `known` bool (n_users,), False where nothing is known of a user (the row is zero); `cards` an optional table (user,
+    text, and tags where there are any) for people; `asof` seconds since 1970 UTC of the last event taken in, or None;
+    `state` what an updater keeps of each user, float64 (n_users,) by name; `block_weights` float32 (n_users, n_blocks),
+    what each block weighs for each user, 0 where it knows nothing of them, or None where all weigh what the block says;
+    `learnt` what the fuse stage learnt, arrays by name, which it needs to make profiles of other people
+    (`Fuser.again`).
     """
 
     users: IdMap

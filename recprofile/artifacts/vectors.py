@@ -78,7 +78,7 @@ class Encoded:
     """What an encode stage gives: vectors of items, of users, or of both in one space.
 
     `fold_in` says how the user vectors follow from behaviour, where the model can say it. `learnt` is what the encode
-    stage learnt, arrays by name, which it needs to encode items that come later (`Encoder.again`).
+    stage learnt, arrays by name, which it needs to encode items that come later (`Encoder.more_items`).
     """
 
     items: Embeddings | None = None

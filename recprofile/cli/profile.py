@@ -21,6 +21,7 @@ TOP = 5  # recommendations shown
 
 def card_of(run: Run, user: str) -> dict[str, Any]:
     """The card as plain values; raises RunError RP607 when the run has no profiles, or none of this user."""
+    from recprofile.interests import tags_of
     from recprofile.runs import unknown_user
 
     profiles = run.profiles()
@@ -38,6 +39,7 @@ def card_of(run: Run, user: str) -> dict[str, Any]:
         "as_of": _moment(profiles.asof),
         "dimensions": profiles.dim,
         "text": mine[0] if mine else None,
+        "tags": tags_of(profiles, code),
         "blocks": _blocks(profiles, code, [row["item"] for row in listed], run),
         "history": history,
         "history_items": in_all,
@@ -79,6 +81,7 @@ def print_card(card: Mapping[str, Any]) -> None:
     if card["text"]:
         out.print()
         print_indented(card["text"])
+    store_words.print_tags(card)
     if "interests" in card:
         store_words.print_interests(card)
     if card["known"] and blocks:

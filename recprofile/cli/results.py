@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from recprofile.cli import profile, store, store_words
+from recprofile.cli import edit, profile, store, store_words
 from recprofile.cli.complete import runs_and_recipes
 from recprofile.cli.store import NameOption, StoreOption
 from recprofile.cli.terminal import console, json_out
@@ -36,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="User profiles: of a run, and in a profile store.")
     group.command("show")(show)
     store.add_to_profile(group)
+    group.command()(edit.edit)
     app.add_typer(group, name="profile")
     app.command()(recommend)
     app.command()(report)

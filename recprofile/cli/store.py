@@ -95,7 +95,7 @@ def publish(
     assert result.published is not None
     for text in result.warnings:
         if text.startswith("publish: "):
-            _warn(text.removeprefix("publish: "))
+            warn(text.removeprefix("publish: "))
     if json:
         json_out(dict(vars(result.published)))
     else:
@@ -144,12 +144,12 @@ def update(
     from recprofile.profiles.update import takes, update
 
     plan, registry = planned(recipe)
-    stages = Stages.of(plan, registry, _warn)
+    stages = Stages.of(plan, registry, warn)
     _ = stages.updater
     opened = Store(store_of(plan, store))
     taken = takes(opened, plan.name)
-    log = incoming_events(events, plan, has_time=taken.has_time, fills=taken.fills, warn=_warn)
-    done = update(opened, stages, log, new_items(items, plan, warn=_warn) if items is not None else None)
+    log = incoming_events(events, plan, has_time=taken.has_time, fills=taken.fills, warn=warn)
+    done = update(opened, stages, log, new_items(items, plan, warn=warn) if items is not None else None)
     if json:
         json_out(done.to_json())
     else:
@@ -314,8 +314,9 @@ def answer_from(
     }
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Tell of what did not keep a command from doing its work."""
     errors_console().print(f"[yellow]warning[/yellow] {escape(text)}")
 
 
-__all__ = ["add_to", "add_to_profile", "answer_from", "card_from", "console", "reading"]
+__all__ = ["add_to", "add_to_profile", "answer_from", "card_from", "console", "reading", "warn"]

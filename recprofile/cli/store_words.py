@@ -10,10 +10,12 @@ from rich.markup import escape
 from recprofile.cli.terminal import console, print_flowing, print_indented, table
 
 if TYPE_CHECKING:
+    from recprofile.profiles.edit import Edited
     from recprofile.profiles.forget import Forgotten, Traces
     from recprofile.profiles.publish import Published
     from recprofile.profiles.update import Updated
 
+TAGS = 8  # tags of a card that are shown, liked ones and others each
 EVENTS = 15  # events of a difference that are shown
 
 
@@ -171,12 +173,73 @@ def print_answer(told: Mapping[str, Any]) -> None:
         out.print(f"[dim]as ranked, before {', '.join(told['before_rerank'])}[/dim]")
 
 
+def print_tags(card: Mapping[str, Any]) -> None:
+    """What a person said of themselves, and their tags, those that they avoid last, with the items that show each."""
+    from recprofile.report.words import number, share, signed
+
+    _print_edits(card.get("edits", ()))
+    if not card["tags"]:
+        return
+    likes = [tag for tag in card["tags"] if tag["weight"] > 0]
+    dislikes = [tag for tag in card["tags"] if tag["weight"] < 0]
+    rows = [
+        (
+            f"  {escape(tag['tag'])}",
+            number(tag["weight"]),
+            share(tag["share"]),
+            share(tag["usual"]),
+            signed(100 * tag["trend"], 0) if tag["trend"] else "",
+            escape("their own words" if tag["edited"] and not tag["evidence"] else ", ".join(tag["evidence"])),
+        )
+        for tag in (*likes[:TAGS], *dislikes[:TAGS])
+    ]
+    console().print()
+    console().print(table(("  tag", "weight", "theirs", "usual", "trend", "as in"), rows, right=(1, 2, 3, 4)))
+    more = max(len(likes) - TAGS, 0) + max(len(dislikes) - TAGS, 0)
+    if more:
+        console().print(f"  [dim]and {more} more[/dim]")
+
+
+def _print_edits(edits: Sequence[Mapping[str, Any]]) -> None:
+    """What a person said of themselves, as far as it counts."""
+    from recprofile.report.words import moment
+
+    for one in edits:
+        if one["undone"] is None:
+            what = _said(one["tags"], one["text"])
+            print_indented(f"edited {moment(one['created'])} by {one['by']}: {what} (version {one['version']})")
+
+
+def print_edited(done: Edited) -> None:
+    """What an edit did."""
+    console().print(f"[bold]version {done.version}[/bold] in {escape(done.store)}: user {escape(done.user)}")
+    if done.undone is not None:
+        console().print(f"  version {done.undone} is undone")
+    else:
+        print_indented(_said(done.tags, done.text))
+    for text in done.told:
+        print_indented(text)
+
+
+def _said(tags: Sequence[Mapping[str, Any]], text: str | None) -> str:
+    """An edit in words."""
+    from recprofile.report.words import number
+
+    parts = [
+        f"{'likes' if tag['weight'] > 0 else 'dislikes'} {tag['tag']} ({number(tag['weight'])})"
+        if tag["weight"]
+        else f"without {tag['tag']}"
+        for tag in tags
+    ]
+    return ", ".join([*parts, *(["the card in their own words"] if text is not None else [])])
+
+
 def print_interests(card: Mapping[str, Any]) -> None:
     """What a person has more of than others, with the items that show it; and how active they are."""
     from recprofile.report.words import counted, moment, share
 
     out = console()
-    if card["interests"]:
+    if card["interests"] and not card["tags"]:
         out.print("\ninterests")
         rows = [
             (f"  {i['value']}", share(i["share"]), share(i["of_all"]), ", ".join(i["evidence"]))

@@ -20,10 +20,11 @@ from recprofile.components import IsAsset, Ranker
 from recprofile.dataset import describe
 from recprofile.engine.nodes import EVALUATION, Graph
 from recprofile.evaluate import Evaluation
+from recprofile.interests import item_names
 from recprofile.plan import Plan
 from recprofile.plan.make import own_version
 from recprofile.registry import Plugin
-from recprofile.report import build_report, item_names, render_report
+from recprofile.report import build_report, render_report
 from recprofile.runs import write_json, write_run
 from recprofile.source import dump_yaml
 

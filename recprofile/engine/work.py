@@ -41,6 +41,7 @@ from recprofile.engine.nodes import Graph, Node, fills_of
 from recprofile.errors import ArtifactError, DataError
 from recprofile.evaluate import Entry, Evaluation, evaluate
 from recprofile.executor import Executor
+from recprofile.interests import gathered_cards
 from recprofile.plan import Plan
 from recprofile.ranking import candidate_mask, rank
 
@@ -147,11 +148,11 @@ class Work:
         return encoded
 
     def _fuse(self, node: Node, ctx: Context) -> Profiles:
-        data = self._data(node)
-        profiles = _expect(_component(node, Fuser).fuse(self._read(node, "encode", Encoded), data, ctx), Profiles, node)
+        data, encoded = self._data(node), self._read(node, "encode", Encoded)
+        profiles = _expect(_component(node, Fuser).fuse(encoded, data, ctx), Profiles, node)
         if profiles.users != data.users.ids or profiles.items != data.items.ids:
             raise ArtifactError("a fuser gave profiles for other ids than the data have")
-        return profiles
+        return profiles if profiles.cards.width else replace(profiles, cards=gathered_cards(profiles.users, encoded))
 
     def _recommend(self, node: Node, ctx: Context) -> Ranker:
         fitted = _component(node, Recommender).fit(self._data(node), self.inputs(node), ctx)

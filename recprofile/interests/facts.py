@@ -12,7 +12,8 @@ class Interest:
     `column` of the items' table that the tag is from; `weight` its place in the profile, signed; `items` how many of
     their items have it, `share` of all their items, beside `usual`, its share of everybody's events, and `lift`, the
     ratio of the two; `trend` how its share of their later events differs from that of their earlier ones, in
-    [-1, 1]; `evidence` labels of items that show it, the strongest first.
+    [-1, 1]; `evidence` labels of items that show it, the strongest first. `edited`: the person said so themselves, and
+    there may be no item that shows it.
     """
 
     tag: str
@@ -24,6 +25,7 @@ class Interest:
     lift: float
     trend: float
     evidence: tuple[str, ...]
+    edited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

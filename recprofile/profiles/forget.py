@@ -23,7 +23,7 @@ from recprofile.errors import RunError, quoted
 from recprofile.profiles.kept import drop_pack, get_pack, load_base
 from recprofile.profiles.rewrite import in_entry, in_run, of_users, rewrite
 from recprofile.profiles.store import Store
-from recprofile.profiles.tables import events, profiles, users
+from recprofile.profiles.tables import edits, events, profiles, users
 from recprofile.profiles.versions import all_versions, begin, close, newest, recipes
 from recprofile.runs import MANIFEST, Run
 
@@ -117,6 +117,7 @@ def forget(store: Store, found: Traces) -> Forgotten:
                 continue
             mine = connection.execute(profiles.delete().where(profiles.c.user == key))
             log = connection.execute(events.delete().where(events.c.user == key))
+            connection.execute(edits.delete().where(edits.c.user == key))
             connection.execute(users.delete().where(users.c.id == key))
             gone_versions, gone_events = gone_versions + mine.rowcount, gone_events + log.rowcount
             last = newest(connection, recipe)

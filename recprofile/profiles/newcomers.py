@@ -9,13 +9,13 @@ import polars as pl
 
 from recprofile.artifacts import BoolArray, Dataset, Encoded, FloatArray
 from recprofile.errors import DataError
+from recprofile.interests import item_names
 from recprofile.profiles.again import items_again, of_facts
 from recprofile.profiles.base import LABEL, Base
 from recprofile.profiles.people import small_data
-from recprofile.profiles.rebuild import rebuild
+from recprofile.profiles.rebuild import encoders_again, follows, rebuild
 from recprofile.profiles.revised import as_they_come
 from recprofile.profiles.stages import Stages
-from recprofile.report import item_names
 
 CLOSE = 1e-3  # how far an encoder's vectors of known items may be from those published, as devices differ
 
@@ -71,10 +71,11 @@ def encoded_items(base: Base, stages: Stages, ids: pl.Series, frame: pl.DataFram
     more = replace(more, raw=raw, catalogue=more.catalogue.with_columns(labels))
     if stages.fuse is None:
         return more
-    fused = rebuild(base.grown(more), stages.fuser, data, stages.context(stages.fuse))
+    again = encoders_again(base, stages.registry)
+    fused = rebuild(base.grown(more), stages.fuser, data, stages.context(stages.fuse), again=again)
     vectors = fused.item_vectors[-n:].copy()
     for block in base.facts["blocks"]:
-        if not block["pooled"] and block["fold_in"] is None and not base.facts["sides"][block["name"]][1]:
+        if not follows(base, block) and not base.facts["sides"][block["name"]][1]:
             vectors[:, block["start"] : block["stop"]] = 0  # made of users who are not at hand
     return replace(more, vectors=vectors)
 
@@ -84,11 +85,11 @@ def _encoded(
 ) -> tuple[FloatArray, BoolArray]:
     """An encoder's vectors of the items after the base's, and which are missing."""
     _, of_items, of_users = base.facts["sides"][name]
-    if not of_items or of_users:
+    if not of_items or (of_users and name not in base.facts["again"]):
         return nothing
     encoder, ctx = stages.encoder(name)
     lesson = base.lessons.get(name)
-    found = Encoded.of(encoder.again(lesson, data, ctx) if lesson else encoder.encode(data, ctx)).items
+    found = Encoded.of(encoder.more_items(lesson, data, ctx) if lesson else encoder.encode(data, ctx)).items
     old, _ = base.raw[name]
     n = len(old)
     if found is None or found.dim != old.shape[1] or float(np.abs(found.vectors[:n] - old).max(initial=0)) > CLOSE:

@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from recprofile.artifacts import Dataset, FloatArray, Profiles
 from recprofile.components import Context, Fuser
 from recprofile.errors import RunError, did_you_mean, quoted
+from recprofile.interests import NO_EDITS
 from recprofile.profiles.again import of_facts
 from recprofile.profiles.base import Base
+from recprofile.profiles.edits import load_edits
 from recprofile.profiles.kept import load_base
 from recprofile.profiles.people import frame_of, load_people, load_profiles, small_data
-from recprofile.profiles.rebuild import rebuild, stored_as
+from recprofile.profiles.rebuild import encoders_again, rebuild, stored_as
 from recprofile.profiles.stages import component_of
 from recprofile.profiles.store import Store
 from recprofile.profiles.tables import profiles, users
@@ -93,7 +95,8 @@ def person(
     published = next(v for v in all_versions(connection, recipe) if v.id == base_id)
     people = load_people(connection, recipe, [user], until=until)
     stored = load_profiles(connection, base, [row.id], until=until)
-    data, rebuilt = _rebuilt(base, registry, user, people.log, stored.vectors)
+    told = load_edits(connection, people.keys, until=until)
+    data, rebuilt = _rebuilt(base, registry, user, people.log, stored=stored.vectors, edits=told)
     profile = stored_as(rebuilt, base, stored.vectors, stored.known)
     return Person(outside(row), base, published, mine[-1] if mine else None, people.log, data, profile)
 
@@ -118,13 +121,19 @@ def somebody(connection: sa.Connection, store: Store, registry: Registry, recipe
 def of_training(registry: Registry, who: Person) -> Person:
     """The same person among the items of the run alone, without those that came later."""
     base = who.base.original()
-    data, rebuilt = _rebuilt(base, registry, who.data.users.ids.ids[0], who.log, who.profile.user_vectors)
+    data, rebuilt = _rebuilt(base, registry, who.data.users.ids.ids[0], who.log, stored=who.profile.user_vectors)
     profile = stored_as(rebuilt, base, who.profile.user_vectors, who.profile.known)
     return replace(who, base=base, data=data, profile=profile)
 
 
 def _rebuilt(
-    base: Base, registry: Registry, user: str, log: pl.DataFrame, stored: FloatArray | None = None
+    base: Base,
+    registry: Registry,
+    user: str,
+    log: pl.DataFrame,
+    *,
+    stored: FloatArray | None = None,
+    edits: pl.DataFrame = NO_EDITS,
 ) -> tuple[Dataset, Profiles]:
     # A history that somebody names has no weights of a file, which is what learning stages are made for.
     again = of_facts(base.facts["preprocess"], registry, learning=user != SOMEBODY)
@@ -132,5 +141,5 @@ def _rebuilt(
     fuse = base.facts["fuse"]
     fuser = component_of(fuse, "fuse", registry) if fuse else None
     assert fuser is None or isinstance(fuser, Fuser)
-    rebuilt = rebuild(base, fuser, data, Context(), stored=stored)
+    rebuilt = rebuild(base, fuser, data, Context(), again=encoders_again(base, registry), stored=stored, edits=edits)
     return data, rebuilt if fuser else replace(rebuilt, known=np.asarray(rebuilt.known))

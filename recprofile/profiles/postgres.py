@@ -17,6 +17,7 @@ NOT_AVAILABLE = "55P03"  # SQLSTATE of a lock that was not to be had in time
 REWRITTEN = {
     "users": "whole TYPE boolean USING whole IS TRUE",
     "profiles": "known TYPE boolean USING known IS TRUE",
+    "edits": "undone TYPE integer USING undone + 0",
     "events": "positive TYPE boolean USING positive IS TRUE",
     "artifacts": "part TYPE integer USING part + 0",
 }

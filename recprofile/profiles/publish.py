@@ -13,19 +13,20 @@ import sqlalchemy as sa
 from recprofile.artifacts import Dataset, Encoded, Pack, Profiles
 from recprofile.cache import key_of
 from recprofile.errors import DataError, listed
+from recprofile.interests import item_names
 from recprofile.profiles.again import as_facts, filled_by, of_facts, split
 from recprofile.profiles.base import LABEL, Base, published_base
+from recprofile.profiles.edits import who_edited
 from recprofile.profiles.incoming import event_ids
 from recprofile.profiles.kept import load_attributes, put_items, put_pack
-from recprofile.profiles.move import move, write_profiles
+from recprofile.profiles.move import Hands, move, write_again, write_profiles
 from recprofile.profiles.newcomers import encoded_items, unknown_items
 from recprofile.profiles.people import small_data
-from recprofile.profiles.rebuild import Parity, parity, rebuild
+from recprofile.profiles.rebuild import Parity, encoders_again, parity, rebuild
 from recprofile.profiles.stages import Stages
 from recprofile.profiles.store import Store
-from recprofile.profiles.tables import events, insert_columns, profiles, users
+from recprofile.profiles.tables import events, insert_columns, users
 from recprofile.profiles.versions import Version, begin, close, newest
-from recprofile.report import item_names
 
 SAMPLE = 256  # users whose profiles are made anew, to see that the store holds all that they rest on
 
@@ -119,6 +120,7 @@ def publish(store: Store, stages: Stages, run: Publication) -> Published:
         )
         put_events(connection, recipe, version, log.filter(~pl.col("event_id").is_in(before.implode())), keys)
         carried = _carry(connection, recipe, base, stages, before.filter(~before.is_in(log["event_id"].implode())))
+        _keep_edits(connection, recipe, base, stages, names)
         items = len(base.names) - known
         facts = {"new_users": len(names), "new_items": items, "carried": carried}
         parity_ = apart.to_json() if apart is not None else None
@@ -195,7 +197,9 @@ def _parity(base: Base, stages: Stages, made: Profiles, log: pl.DataFrame) -> Pa
     data, _ = small_data(base, order, log.filter(pl.col("user").is_in(names.implode())), again)
     at = made.users.codes(order) if made.users.ids.dtype == pl.String else made.users.codes(order.cast(pl.Int64))
     stored = made.user_vectors[at]
-    return parity(base, stored, rebuild(base, stages.fuser, data, stages.context(stages.fuse), stored=stored))
+    encoders = encoders_again(base, stages.registry)
+    made_anew = rebuild(base, stages.fuser, data, stages.context(stages.fuse), again=encoders, stored=stored)
+    return parity(base, stored, made_anew)
 
 
 def _carry_items(connection: sa.Connection, base: Base, stages: Stages, last: Version | None) -> Base:
@@ -223,9 +227,17 @@ def _carry(connection: sa.Connection, recipe: str, base: Base, stages: Stages, i
     rows = connection.execute(query.where(events.c.recipe == recipe, events.c.version != base.version)).all()
     frame = pl.DataFrame([tuple(row) for row in rows], schema=["event_id", "user"], orient="row")
     frame = frame.filter(pl.col("event_id").is_in(ids.implode()))
-    moved = move(connection, base, stages, frame["user"].unique().to_list(), frame)
-    keys = [moved.people.keys[name] for name in moved.people.names]
-    for key in keys:  # users of updates since the last publication
-        connection.execute(profiles.delete().where(profiles.c.user == key, profiles.c.version == base.version))
-    write_profiles(connection, base.version, keys, moved.after)
+    moved = move(connection, base, Hands.of(stages), frame["user"].unique().to_list(), frame)
+    write_again(connection, base.version, moved)
     return frame.height
+
+
+def _keep_edits(connection: sa.Connection, recipe: str, base: Base, stages: Stages, names: pl.Series) -> None:
+    """What people said of themselves acts on the new profiles, too."""
+    mine = sorted(who_edited(connection, recipe) & set(names))
+    if mine:
+        write_again(
+            connection,
+            base.version,
+            move(connection, base, Hands.kept(base, stages.registry, recipe, stages.warn), mine),
+        )

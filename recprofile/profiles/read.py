@@ -10,7 +10,9 @@ import polars as pl
 import sqlalchemy as sa
 
 from recprofile.errors import RunError
+from recprofile.interests import tags_of
 from recprofile.profiles.answer import answer
+from recprofile.profiles.edits import edits_told
 from recprofile.profiles.kept import arrays_of_bytes
 from recprofile.profiles.people import load_people
 from recprofile.profiles.person import Person, outside, person, user_in, versions_of
@@ -38,6 +40,8 @@ def card(connection: sa.Connection, store: Store, registry: Registry, recipe: st
         "dimensions": who.profile.dim,
         "text": _text(connection, who, recipe),
         "activity": _activity(who),
+        "tags": tags_of(who.profile, 0),
+        "edits": edits_told(connection, user_in(connection, store, recipe, user).id),
         "interests": interests(who)[:TOP],
         "blocks": _blocks(who, listed),
         **_history(who),
@@ -149,6 +153,7 @@ def export(connection: sa.Connection, store: Store, registry: Registry, user: st
             "events": [
                 {**event, "user": outside(row), "version": number[event["version"]]} for event in log.to_dicts()
             ],
+            "edits": edits_told(connection, row.id),
             "profiles": [
                 {
                     "version": number[one.version],
@@ -237,7 +242,7 @@ def _blocks(who: Person, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "rests_on": "history, by model"
             if block.fold_in is not None
             else "history"
-            if block.pool is not None
+            if block.pool is not None or block.name in facts["again"]
             else "vectors of users",
             "component": (facts["encoders"].get(block.name) or {}).get("use"),
             "assets": [asset["uri"] for name, asset in assets.items() if name.rpartition(".")[0] == block.name],

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from recprofile.artifacts import (
     Block,
@@ -20,8 +21,11 @@ from recprofile.artifacts import (
     FloatArray,
     Profiles,
 )
-from recprofile.components import Context, Fuser
+from recprofile.components import Context, Encoder, Fuser
+from recprofile.interests import NO_EDITS, gathered_cards
 from recprofile.profiles.base import Base, item_side
+from recprofile.profiles.stages import component_of
+from recprofile.registry import Registry
 
 EXACT = 1e-5  # the parity that an exact updater must reach
 
@@ -39,13 +43,31 @@ class Parity:
         return {"users": self.users, "largest": self.largest, "blocks": dict(self.blocks)}
 
 
+def encoders_again(base: Base, registry: Registry) -> dict[str, Encoder[Any]]:
+    """The encode stages that make users anew from their events, by id."""
+    found = {}
+    for id in base.facts["again"]:
+        component = component_of(base.facts["encoders"][id], "encode", registry)
+        assert isinstance(component, Encoder)
+        found[id] = component
+    return found
+
+
 def rebuild(
-    base: Base, fuser: Fuser[Any] | None, data: Dataset, ctx: Context, *, stored: FloatArray | None = None
+    base: Base,
+    fuser: Fuser[Any] | None,
+    data: Dataset,
+    ctx: Context,
+    *,
+    again: Mapping[str, Encoder[Any]],
+    stored: FloatArray | None = None,
+    edits: pl.DataFrame = NO_EDITS,
 ) -> Profiles:
     """Profiles of the users of `data`, the last one (who stands for the others) left out.
 
     A block that follows from no history is zero: its users' vectors came from elsewhere, and `stored`, the users'
-    vectors as they are, says who has any. `item_vectors` are those that the fuse stage gives now, at the scale of the
+    vectors as they are, says who has any. `again` are the encoders that make users anew from their events, and from
+    `edits`, what they say themselves. `item_vectors` are those that the fuse stage gives now, at the scale of the
     publication; they equal the base's, and hold those of new items.
     """
     if fuser is None:
@@ -53,7 +75,14 @@ def rebuild(
     here = np.ones(data.n_users, np.bool_)
     here[-1] = False
     alone = _without_rest(data)
-    encoded = {name: _encoded(base, name, data, alone, stored) for name in base.facts["sides"]}
+    encoded = {}
+    for name in base.facts["sides"]:
+        mine = again[name].again(alone, Context(name, seed=ctx.seed), edits) if name in again else None
+        encoded[name] = (
+            _encoded(base, name, data, alone, stored)
+            if mine is None
+            else Encoded(item_side(base, name, data.items.ids) if base.facts["sides"][name][1] else None, mine)
+        )
     fused = fuser.again(base.learnt, encoded, data, ctx) if base.learnt else fuser.fuse(encoded, data, ctx)
     users, items = fused.user_vectors.copy(), fused.item_vectors.copy()
     blocks: list[Block] = []
@@ -63,7 +92,7 @@ def rebuild(
         columns = slice(new.start, new.stop)
         users[:, columns] *= factor
         items[:, columns] *= factor
-        if not old["pooled"] and old["fold_in"] is None:
+        if not follows(base, old):
             users[:, columns] = 0
         pool = None if new.pool is None else new.pool[here]
         model = new.fold_in
@@ -80,9 +109,15 @@ def rebuild(
         tuple(blocks),
         np.asarray(users[here].any(axis=1)),
         history,
+        cards=gathered_cards(data.users.ids, encoded)[: data.n_users - 1],
         asof=int(time.max()) if time is not None and len(time) else None,
         block_weights=None if fused.block_weights is None else fused.block_weights[here],
     )
+
+
+def follows(base: Base, block: Mapping[str, Any]) -> bool:
+    """Whether a block of the base's facts follows from history."""
+    return bool(block["pooled"] or block["fold_in"] is not None or block["name"] in base.facts["again"])
 
 
 def history_only(data: Dataset) -> Profiles:
@@ -103,7 +138,7 @@ def parity(base: Base, stored: FloatArray, rebuilt: Profiles) -> Parity:
     """How far stored vectors are from those made anew; blocks that follow from no history are left out."""
     blocks = {}
     for block in base.facts["blocks"]:
-        if block["pooled"] or block["fold_in"] is not None:
+        if follows(base, block):
             columns = slice(block["start"], block["stop"])
             apart = np.abs(stored[:, columns].astype(np.float64) - rebuilt.user_vectors[:, columns])
             blocks[block["name"]] = float(apart.max(initial=0))

@@ -11,6 +11,7 @@ from recprofile.assets import cache_root, resolve
 from recprofile.components import Component, Context, Encoder, Fuser, IsAsset, Recommender, Updater
 from recprofile.device import resolve_device, stage_seed
 from recprofile.errors import RecipeError, RunError
+from recprofile.interests import TagsParams
 from recprofile.plan import Plan, PlannedStage
 from recprofile.registry import Registry
 from recprofile.source import expand_env
@@ -92,6 +93,7 @@ class Stages:
         return {
             "fuse": _said(self.fuse),
             "encoders": {id: _said(stage) for id, stage in self.encoders.items()},
+            "again": [id for id, stage in self.encoders.items() if _makes_again(stage)],
             "update": _said(self.update),
             "final": _said(final),
             "rankers": [{**_all_said(stage), "from": dict(stage.inputs)} for stage in self.rankers],
@@ -105,7 +107,8 @@ class Stages:
         """The columns whose values a card names as interests: those of the first stage that encodes categories."""
         for stage in self.encoders.values():
             params = stage.params()
-            if "columns" in params and "weighting" in params and params.get("axis", "item") == "item":
+            of_values = "weighting" in params or isinstance(stage.component.params, TagsParams)
+            if params.get("columns") and of_values and params.get("axis", "item") == "item":
                 return {"columns": list(params["columns"]), "separator": params.get("separator")}
         return None
 
@@ -142,6 +145,11 @@ def component_of(said: Mapping[str, Any], verb: str, registry: Registry) -> Comp
 
 def _said(stage: PlannedStage | None) -> dict[str, Any] | None:
     return None if stage is None else _all_said(stage)
+
+
+def _makes_again(stage: PlannedStage) -> bool:
+    assert isinstance(stage.component, Encoder)
+    return stage.component.makes_again()
 
 
 def _all_said(stage: PlannedStage) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-FORM = 3  # raised when the tables, or what a publication keeps, change; a store of another form is refused
+FORM = 4  # raised when the tables, or what a publication keeps, change; a store of another form is refused
 CHUNK = 20_000  # rows handed to SQLite at once
 NAMED = 500  # values in one IN (…); SQLite takes 999
 
@@ -27,7 +27,7 @@ versions = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("recipe", sa.Text, nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),  # publish, update or forget
+    sa.Column("kind", sa.Text, nullable=False),  # publish, update, edit or forget
     sa.Column("base", sa.Integer, nullable=False),
     sa.Column("created", sa.Text, nullable=False),
     sa.Column("asof", sa.BigInteger),
@@ -67,6 +67,19 @@ profiles = sa.Table(
     sa.Column("known", sa.Boolean, nullable=False),
     sa.Column("state", sa.LargeBinary),
     sa.Column("card", sa.Text),
+)
+# What people say of themselves: one row an edit. It counts until `undone`, the id of the version that took it back.
+edits = sa.Table(
+    "edits",
+    tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("user", _on("users.id"), nullable=False),
+    sa.Column("version", _on("versions.id"), nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),  # [{"column", "tag", "weight"}], 0: left out
+    sa.Column("text", sa.Text),  # the card in their own words
+    sa.Column("undone", sa.Integer),
+    sa.Index("edits_user", "user"),
 )
 events = sa.Table(
     "events",

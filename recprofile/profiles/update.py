@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from recprofile.profiles.base import WHOLE
 from recprofile.profiles.kept import load_base, load_facts, put_items
-from recprofile.profiles.move import move, write_profiles
+from recprofile.profiles.move import Hands, move, write_profiles
 from recprofile.profiles.newcomers import encoded_items, unknown_items
 from recprofile.profiles.publish import put_events
 from recprofile.profiles.revised import warn_of_weights
@@ -84,7 +84,7 @@ def update(
             put_events(connection, recipe, version, fresh, keys)
         parity = None
         if touched:
-            moved = move(connection, base, stages, touched, moved_events)
+            moved = move(connection, base, Hands.of(stages), touched, moved_events)
             write_profiles(connection, version, [keys[name] for name in moved.people.names], moved.after)
             parity = moved.parity.to_json()
         waiting = int((base.ids.codes(fresh["item"]) < 0).sum())

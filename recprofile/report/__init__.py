@@ -4,6 +4,5 @@ comparison."""
 from recprofile.report.build import build_report
 from recprofile.report.comparison import render_comparison
 from recprofile.report.render import render_report
-from recprofile.report.samples import item_names
 
-__all__ = ["build_report", "item_names", "render_comparison", "render_report"]
+__all__ = ["build_report", "render_comparison", "render_report"]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from recprofile.artifacts import Dataset, Explanations, Profiles, Recommendations
-from recprofile.report.samples import Shown, item_names, sample_users
+from recprofile.interests import item_names
+from recprofile.report.samples import Shown, sample_users
 
 FORMAT = 1  # raised when a later version cannot read an earlier report.json
 

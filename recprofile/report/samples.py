@@ -11,7 +11,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recprofile.artifacts import Dataset, Explanations, IntArray, Profiles, Recommendations
-from recprofile.errors import DataError
 
 HISTORY = 8  # events shown of a user
 LISTED = 10  # recommendations shown of a user
@@ -35,19 +34,6 @@ def sample_users(shown: Shown, samples: int) -> list[dict[str, Any]]:
     codes = chosen_users(shown, samples)
     history = _history(shown, codes)
     return [_user(shown, int(code), history.filter(pl.col("user") == int(code))) for code in codes]
-
-
-def item_names(data: Dataset) -> pl.Series:
-    """What a person reads for each item, String (n_items,): its title, else its name, else its id."""
-    ids = data.items.ids.ids.cast(pl.String).alias("label")
-    column = next((c for want in ("title", "name") for c in data.items.columns if c.casefold() == want), None)
-    if column is None:
-        return ids
-    try:
-        text = data.items.text(column).str.strip_chars().alias("label")
-    except DataError:  # a title of bytes or fields names nothing
-        return ids
-    return pl.select(pl.when(text.str.len_chars() > 0).then(text).otherwise(ids).alias("label")).to_series()
 
 
 def chosen_users(shown: Shown, samples: int) -> IntArray:

@@ -133,7 +133,7 @@ class FineTune(Encoder[FineTuneParams]):
 
         return tune(self.params, self.steps, data, ctx)
 
-    def again(self, learnt: Mapping[str, NDArray[Any]], data: Dataset, ctx: Context) -> Encoded:
+    def more_items(self, learnt: Mapping[str, NDArray[Any]], data: Dataset, ctx: Context) -> Encoded:
         """Encode items with what was trained."""
         from recprofile_hf.tuning.items import encode_again
 

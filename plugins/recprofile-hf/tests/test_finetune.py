@@ -118,7 +118,7 @@ def test_every_method_learns_every_objective_and_gives_the_same_vectors_when_loa
     plain = stage(model, objective="simcse")
     plain.steps = 0
     assert not np.allclose(rows(found), rows(plain.encode(data, context())), atol=1e-4)
-    np.testing.assert_allclose(rows(one.again(found.learnt, data, context())), rows(found), atol=1e-6)
+    np.testing.assert_allclose(rows(one.more_items(found.learnt, data, context())), rows(found), atol=1e-6)
     np.testing.assert_array_equal(rows(one.encode(data, context(store=tmp_path))), rows(found))
     assert notes["tuning"]["steps"] == 4
     assert np.isfinite(notes["tuning"]["loss"])
@@ -237,7 +237,7 @@ def test_new_items_lie_where_the_tuned_model_puts_them_and_the_others_stay(model
     old = whole.keep(items=known)
     one = stage(model)
     found = one.encode(old, context())
-    later = one.again(found.learnt, whole, context())
+    later = one.more_items(found.learnt, whole, context())
     np.testing.assert_allclose(rows(later)[known], rows(found), atol=1e-6)
     assert (np.linalg.norm(rows(later)[~known], axis=1) > 0.99).all()
 
@@ -272,7 +272,7 @@ def test_a_decoder_is_trained_too(tmp_path: Path):
     one = stage(tmp_path, layers=1)
     data = planted()
     found = one.encode(data, context())
-    np.testing.assert_allclose(rows(one.again(found.learnt, data, context())), rows(found), atol=1e-6)
+    np.testing.assert_allclose(rows(one.more_items(found.learnt, data, context())), rows(found), atol=1e-6)
 
 
 def test_trained_share_and_frozen_layers_are_as_asked(model: Path):

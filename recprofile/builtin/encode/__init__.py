@@ -5,6 +5,7 @@ from recprofile.builtin.encode.attributes import Category, CategoryParams, Numbe
 from recprofile.builtin.encode.file import File, FileParams
 from recprofile.builtin.encode.graph import Graph, GraphParams
 from recprofile.builtin.encode.svd import Svd, SvdParams
+from recprofile.builtin.encode.tags import Tags
 from recprofile.builtin.encode.text import TfIdf, TfIdfParams
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "NumbersParams",
     "Svd",
     "SvdParams",
+    "Tags",
     "TfIdf",
     "TfIdfParams",
 ]

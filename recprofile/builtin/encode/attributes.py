@@ -20,7 +20,7 @@ from recprofile.plugin import (
     Field,
     Params,
     RunError,
-    Table,
+    column_values,
     model_validator,
 )
 
@@ -56,7 +56,7 @@ class Category(Encoder[CategoryParams]):
         p = self.params
         table = table_of(data, p.axis)
         known = in_training(data, p.axis)
-        pairs = _values(table, p).unique(maintain_order=True)
+        pairs = column_values(table, p.columns, p.separator).unique(maintain_order=True)
         training = pl.DataFrame({"row": np.flatnonzero(known).astype(np.uint32)})
         idf = rarity(pl.col("rows"), int(known.sum())) if p.weighting == "idf" else pl.lit(1.0)
         vocabulary = (
@@ -77,27 +77,6 @@ class Category(Encoder[CategoryParams]):
         if p.normalise:
             vectors = unit_rows(vectors)
         return Embeddings(p.axis, table.ids, vectors, missing, _tags(pairs, len(table)))
-
-
-def _values(table: Table, p: CategoryParams) -> pl.DataFrame:
-    """Every value of every row: (row, source, value), source being the number of the column."""
-    parts = []
-    for source, name in enumerate(p.columns):
-        column = table.column(name)
-        if isinstance(column.dtype, pl.Array):
-            column = column.arr.to_list()
-        if isinstance(column.dtype, pl.List):
-            values = column.cast(pl.List(pl.String))
-        elif p.separator is not None:
-            values = table.text(name).str.split(p.separator)
-        else:
-            values = table.text(name)
-        rows = values.alias("value").to_frame().with_row_index("row")
-        if isinstance(values.dtype, pl.List):
-            rows = rows.explode("value")
-        value = pl.col("value").str.strip_chars()
-        parts.append(rows.select("row", pl.lit(source).alias("source"), value).filter(pl.col("value") != ""))
-    return pl.concat(parts)
 
 
 def _tags(pairs: pl.DataFrame, n: int) -> pl.DataFrame:
