@@ -6,7 +6,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 import yaml
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 import recprofile
 from recprofile.assets import DATASETS
@@ -102,12 +105,31 @@ def films(tmp_path_factory):
     return folder
 
 
-def run_here(path, films, folder, *sets):
-    """Run a recipe of films with files in place of the data set, and words in place of the sentence encoder."""
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    """A BERT of two layers and 32 dimensions, with random weights, that knows the words of `films`."""
+    folder = tmp_path_factory.mktemp("bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(word.lower() for word in (*FIRST, *SECOND))]
+    made = Tokenizer(models.WordPiece({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
+    made.normalizer, made.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    PreTrainedTokenizerFast(tokenizer_object=made, unk_token="[UNK]", pad_token="[PAD]").save_pretrained(folder)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(words), **shape)).save_pretrained(folder)
+    return folder
+
+
+def run_here(path, films, folder, *sets, tuned=None):
+    """Run a recipe of films with files in place of the data set, words in place of the sentence encoder, and the model
+    `tuned` in place of one that is tuned.
+    """
     recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for stage in (stage for stage in recipe["stages"] if stage.get("encode") == "hf/text"):
+    for stage in (stage for stage in recipe["stages"] if stage.get("encode") in {"hf/text", "hf/finetune"}):
         assert stage["with"].pop("model") == MODEL
-        stage |= {"encode": "tfidf", "with": {"columns": stage["with"]["columns"]}}
+        if stage["encode"] == "hf/finetune":
+            stage["with"]["model"] = str(tuned)
+        else:
+            stage |= {"encode": "tfidf", "with": {"columns": stage["with"]["columns"]}}
     text = yaml.safe_dump(recipe, sort_keys=False)
     for part in ("interactions", "items", "users"):
         assert f"dataset://movielens-100k/{part}" in text
@@ -135,6 +157,18 @@ def test_movies_runs_and_says_what_it_chose(films, tmp_path):
     by_movies = {ranker["id"]: ranker["role"] for ranker in result.metrics["rankers"]}
     assert by_movies["movies"] == "main"
     assert len(run.table("explanations.parquet")) > 0
+
+
+def test_finetune_tunes_or_says_why_not_and_ranks_new_films(films, bert, tmp_path):
+    sets = [f"stages.tuned.with.{key}={value}" for key, value in {"steps": 4, "folds": 2, "batch": 8}.items()]
+    result = run_here(RECIPES / "finetune-lora.yaml", films, tmp_path, *sets, tuned=bert)
+    run = Run.open(result.out)
+    facts = {stage["id"]: stage.get("facts", {}) for stage in run.manifest["stages"]}
+    assert facts["tuned"]["ndcg@10 on folds of items"]["folds better"].endswith(" of 2")
+    assert facts["tuned"]["tuning"]
+    assert facts["both"]["weights"] == {"alike": 0.8, "close": 0.2}
+    known = pl.read_parquet(tmp_path / "interactions.parquet").height
+    assert 0 < run.table("recommendations.parquet")["item"].n_unique() <= 5 < known
 
 
 def test_hybrid_ranks_films_that_nobody_has_rated_among_the_others(films, tmp_path):
