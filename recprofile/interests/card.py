@@ -12,11 +12,11 @@ TOP = 5  # interests named
 AVOIDED = 3  # dislikes named
 CHANGED = 2  # tags named as growing, and as fading
 MOVED = 0.1  # least trend that is named
-ROWS = {
+ROWS: dict[str, pl.DataType | type[pl.DataType]] = {
     "user": pl.Int32, "tag": pl.String, "weight": pl.Float32, "items": pl.Int32, "share": pl.Float64,
     "usual": pl.Float64, "trend": pl.Float64, "evidence": pl.List(pl.String), "edited": pl.Boolean,
 }  # fmt: skip
-PEOPLE = {"events": pl.Int64, "recent": pl.List(pl.String)}
+PEOPLE: dict[str, pl.DataType | type[pl.DataType]] = {"events": pl.Int64, "recent": pl.List(pl.String)}
 
 
 def write_card(facts: CardFacts) -> str:
