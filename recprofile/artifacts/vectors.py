@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -75,12 +76,14 @@ class Embeddings:
 class Encoded:
     """What an encode stage gives: vectors of items, of users, or of both in one space.
 
-    `fold_in` says how the user vectors follow from behaviour, where the model can say it.
+    `fold_in` says how the user vectors follow from behaviour, where the model can say it; `chosen` what the encoder
+    chose by itself, plain values by the names of parameters, for its `settled`.
     """
 
     items: Embeddings | None = None
     users: Embeddings | None = None
     fold_in: FoldIn | None = None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.items is None and self.users is None:
@@ -111,6 +114,7 @@ class Encoded:
             items=self.items.pack() if self.items is not None else None,
             users=self.users.pack() if self.users is not None else None,
             fold_in=self.fold_in.pack() if self.fold_in is not None else None,
+            own=Pack(values={"chosen": dict(self.chosen)}) if self.chosen else None,
         )
 
     @classmethod
@@ -118,4 +122,5 @@ class Encoded:
         """The inverse of `pack`."""
         items = Embeddings.unpack(pack.part("items")) if pack.has("items") else None
         users = Embeddings.unpack(pack.part("users")) if pack.has("users") else None
-        return cls(items, users, FoldIn.unpack(pack.part("fold_in")) if pack.has("fold_in") else None)
+        fold_in = FoldIn.unpack(pack.part("fold_in")) if pack.has("fold_in") else None
+        return cls(items, users, fold_in, pack.part("own").values["chosen"] if pack.has("own") else {})
