@@ -78,13 +78,15 @@ class Encoded:
     """What an encode stage gives: vectors of items, of users, or of both in one space.
 
     `fold_in` says how the user vectors follow from behaviour, where the model can say it. `learnt` is what the encode
-    stage learnt, arrays by name, which it needs to encode items that come later (`Encoder.more_items`).
+    stage learnt, arrays by name, which it needs to encode items that come later (`Encoder.more_items`); `chosen` what it
+    chose by itself, plain values by the names of parameters, for its `settled`.
     """
 
     items: Embeddings | None = None
     users: Embeddings | None = None
     fold_in: FoldIn | None = None
     learnt: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.items is None and self.users is None:
@@ -116,6 +118,7 @@ class Encoded:
             users=self.users.pack() if self.users is not None else None,
             fold_in=self.fold_in.pack() if self.fold_in is not None else None,
             learnt=Pack(self.learnt) if self.learnt else None,
+            own=Pack(values={"chosen": dict(self.chosen)}) if self.chosen else None,
         )
 
     @classmethod
@@ -124,4 +127,5 @@ class Encoded:
         items = Embeddings.unpack(pack.part("items")) if pack.has("items") else None
         users = Embeddings.unpack(pack.part("users")) if pack.has("users") else None
         fold_in = FoldIn.unpack(pack.part("fold_in")) if pack.has("fold_in") else None
-        return cls(items, users, fold_in, pack.part("learnt").arrays)
+        learnt = pack.part("learnt").arrays
+        return cls(items, users, fold_in, learnt, pack.part("own").values["chosen"] if pack.has("own") else {})

@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from recprofile.builtin.descent.sampled_softmax import sampled_softmax
 from recprofile.builtin.descent.sequences import Sequences, batches, levels, padded
 from recprofile.builtin.descent.tensors import Chance, Descent
 from recprofile.builtin.descent.training import new_items
@@ -18,7 +19,6 @@ from recprofile.builtin.recommend.gradient.content import content_of
 from recprofile.builtin.recommend.gradient.folds import folds, turned
 from recprofile.builtin.recommend.gradient.mlp_learner import MlpLearner
 from recprofile.builtin.recommend.gradient.negatives import Pairs, Sampler
-from recprofile.builtin.recommend.gradient.sampled_softmax import sampled_softmax
 from recprofile.builtin.recommend.gradient.sasrec_net import principal, start, states
 from recprofile.plugin import Embeddings, Encoded, Inputs
 from recprofile.testing import context, dataset, fused, toy

@@ -142,5 +142,5 @@ class FineTune(Encoder[FineTuneParams]):
     def settled(self, result: Encoded) -> Self:
         """With the number of steps that was chosen."""
         made = type(self)(self.params)
-        made.steps = int(result.learnt["steps"].item())
+        made.steps = int(result.chosen["steps"])
         return made

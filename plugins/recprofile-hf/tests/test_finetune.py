@@ -151,7 +151,7 @@ def test_episodes_teach_a_random_model_what_goes_together_and_folds_show_it(mode
     gain = notes["ndcg@10 on folds of items"]
     assert gain["tuned"] > gain["frozen"] + 0.05
     assert gain["folds better"] == "4 of 4"
-    assert found.learnt["steps"].item() > 0
+    assert found.chosen["steps"] > 0
     kinds = np.arange(64) % TOPICS
     near = rows(found) @ rows(found).T
     same = kinds[:, None] == kinds
@@ -228,7 +228,7 @@ def test_a_choice_once_made_is_not_made_again(model: Path):
     notes: dict[str, Any] = {}
     again = settled.encode(data, context(note=notes.__setitem__))
     assert "ndcg@10 on folds of items" not in notes
-    assert again.learnt["steps"].item() == first.learnt["steps"].item()
+    assert again.chosen["steps"] == first.chosen["steps"]
 
 
 def test_new_items_lie_where_the_tuned_model_puts_them_and_the_others_stay(model: Path):
@@ -300,7 +300,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_that_is_said_once(model: Path, 
     monkeypatch.setattr(Track, "advance", full)
     found = tuned(model, ctx={"warn": said.append}, batch=32, folds=2, fall_back=False)
     assert said == ["'batch: 32' does not fit into memory; batches were made smaller"]
-    assert found.learnt["steps"].item() > 0
+    assert found.chosen["steps"] > 0
 
 
 def test_a_batch_of_eight_that_does_not_fit_is_an_error(model: Path, monkeypatch: pytest.MonkeyPatch):
@@ -334,7 +334,7 @@ def test_too_little_to_learn_from_is_said(model: Path):
     said: list[str] = []
     found = tuned(model, apart, ctx={"warn": said.append})
     assert said == ["no user likes two items with a text, so there is no episode to play: the model stays as it was"]
-    assert found.learnt["steps"].item() == 0
+    assert found.chosen["steps"] == 0
 
 
 def test_few_items_are_trained_on_without_folds_and_that_is_said(model: Path):

@@ -1,9 +1,10 @@
-"""Encoders: of attributes (`text`, `attributes`), behaviour (`als`, `svd`), a graph (`graph`), and files (`file`)."""
+"""Encoders: of attributes, of behaviour (`als`, `svd`, `sequence`), of a graph, and of vectors made elsewhere."""
 
 from recprofile.builtin.encode.als import Als, AlsParams
 from recprofile.builtin.encode.attributes import Category, CategoryParams, Numbers, NumbersParams
 from recprofile.builtin.encode.file import File, FileParams
 from recprofile.builtin.encode.graph import Graph, GraphParams
+from recprofile.builtin.encode.sequence import Sequence, SequenceParams
 from recprofile.builtin.encode.svd import Svd, SvdParams
 from recprofile.builtin.encode.tags import Tags
 from recprofile.builtin.encode.text import TfIdf, TfIdfParams
@@ -19,6 +20,8 @@ __all__ = [
     "GraphParams",
     "Numbers",
     "NumbersParams",
+    "Sequence",
+    "SequenceParams",
     "Svd",
     "SvdParams",
     "Tags",

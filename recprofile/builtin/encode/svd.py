@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SvdParams(Params):
-    # On a random split of MovieLens-100K: NDCG@10 .349, .353, .339 with 16, 32, 64 dimensions and a scaling of .4; of 1,
+    # On a random split of MovieLens-100K: NDCG@10 .349, .353, .339 with 16, 32, 64 dimensions and a scaling of .4; 1,
     # the paper's: .355, .320, .259.
     dim: Annotated[int, Tunable(8, 256, log=True)] = Field(32, ge=1, le=1024, description="Dimensions, at most.")
     scaling: Annotated[float, Tunable(0, 1)] = Field(

@@ -115,7 +115,7 @@ def tune(p: FineTuneParams, steps: int | None, data: Dataset, ctx: Context) -> E
     untuned = catalogue.as_it_was()
     frozen, there = catalogue.vectors(untuned), catalogue.there()
     if steps == 0:
-        return _encoded(p, frozen, there, data, {"steps": np.array([0])})
+        return _encoded(p, frozen, there, data, {}, 0)
     task = Task(
         catalogue.texts,
         catalogue.item,
@@ -133,18 +133,17 @@ def tune(p: FineTuneParams, steps: int | None, data: Dataset, ctx: Context) -> E
         if not p.fall_back:
             raise
         ctx.warn(f"{error.problems[0].message}: the model stays as it was")
-        return _encoded(p, frozen, there, data, {"steps": np.array([0])})
+        return _encoded(p, frozen, there, data, {}, 0)
     if outcome.gain is not None:
         ctx.note("ndcg@10 on folds of items", outcome.gain.told())
     if outcome.tuned is None:
         ctx.note("tuning", "gains less than two standard errors: the model stays as it was")
-        return _encoded(p, frozen, there, data, {"steps": np.array([0])})
+        return _encoded(p, frozen, there, data, {}, 0)
     ctx.note("tuning", _told(catalogue.loaded, outcome.tuned, outcome.steps, outcome.loss))
     if ctx.store is not None:
         ctx.note("adapter", _saved(outcome.tuned, ctx.store, about, p))
     learnt: dict[str, NDArray[Any]] = {TRAINED + name: value.numpy() for name, value in outcome.tuned.state().items()}
-    learnt["steps"] = np.array([outcome.steps])
-    return _encoded(p, catalogue.vectors(outcome.tuned), there, data, learnt)
+    return _encoded(p, catalogue.vectors(outcome.tuned), there, data, learnt, outcome.steps)
 
 
 def encode_again(p: FineTuneParams, learnt: Mapping[str, NDArray[Any]], data: Dataset, ctx: Context) -> Encoded:
@@ -153,16 +152,20 @@ def encode_again(p: FineTuneParams, learnt: Mapping[str, NDArray[Any]], data: Da
     state = {n.removeprefix(TRAINED): torch.from_numpy(v.copy()) for n, v in learnt.items() if n.startswith(TRAINED)}
     if state:
         below = catalogue.texts.lower.below
-        steps = int(learnt["steps"].item())
-        tuned = Tuned(catalogue.loaded.model, below, p.method, rank=p.rank, targets=p.targets, steps=steps)
+        tuned = Tuned(catalogue.loaded.model, below, p.method, rank=p.rank, targets=p.targets, steps=p.steps)
         tuned.load(state)
     else:
         tuned = catalogue.as_it_was()
-    return _encoded(p, catalogue.vectors(tuned), catalogue.there(), data, learnt)
+    return _encoded(p, catalogue.vectors(tuned), catalogue.there(), data, learnt, None)
 
 
-def _encoded(
-    p: FineTuneParams, vectors: FloatArray, there: BoolArray, data: Dataset, learnt: Mapping[str, NDArray[Any]]
+def _encoded(  # noqa: PLR0917 - all that makes one result
+    p: FineTuneParams,
+    vectors: FloatArray,
+    there: BoolArray,
+    data: Dataset,
+    learnt: Mapping[str, NDArray[Any]],
+    steps: int | None,
 ) -> Encoded:
     """Centred and scaled as the recipe says; the mean is learnt, too."""
     if not np.isfinite(vectors).all():
@@ -174,7 +177,8 @@ def _encoded(
     if p.normalise:
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         np.divide(vectors, length, out=vectors, where=length > 0)
-    return Encoded(items=Embeddings("item", data.items.ids, vectors, ~there), learnt=learnt)
+    chosen = {} if steps is None else {"steps": steps}
+    return Encoded(items=Embeddings("item", data.items.ids, vectors, ~there), learnt=learnt, chosen=chosen)
 
 
 def _labels(p: FineTuneParams, data: Dataset, item: Rows) -> NDArray[np.int64] | None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recprofile.builtin.descent.sampled_softmax import sampled_softmax
 from recprofile.builtin.descent.tensors import (
     Chance,
     Descent,
@@ -22,7 +23,6 @@ from recprofile.builtin.descent.tensors import (
 from recprofile.builtin.recommend.gradient.folds import Fold, folds
 from recprofile.builtin.recommend.gradient.mlp_net import Units, scores, start, units_of
 from recprofile.builtin.recommend.gradient.negatives import Pairs
-from recprofile.builtin.recommend.gradient.sampled_softmax import sampled_softmax
 from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, Inputs, IntArray, Pack, Profiles, Ranker
 
 if TYPE_CHECKING:

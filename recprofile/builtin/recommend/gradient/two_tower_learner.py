@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recprofile.builtin.descent.sampled_softmax import sampled_softmax
 from recprofile.builtin.descent.tensors import (
     Chance,
     Descent,
@@ -23,7 +24,6 @@ from recprofile.builtin.recommend.gradient import two_tower_nets as nets
 from recprofile.builtin.recommend.gradient.attributes import Attributes
 from recprofile.builtin.recommend.gradient.content import content_of
 from recprofile.builtin.recommend.gradient.negatives import Pairs
-from recprofile.builtin.recommend.gradient.sampled_softmax import sampled_softmax
 from recprofile.builtin.recommend.gradient.vectors import VectorRanker
 from recprofile.plugin import BoolArray, Context, Dataset, FloatArray, Inputs, IntArray, Pack
 
