@@ -78,8 +78,8 @@ class Encoded:
     """What an encode stage gives: vectors of items, of users, or of both in one space.
 
     `fold_in` says how the user vectors follow from behaviour, where the model can say it. `learnt` is what the encode
-    stage learnt, arrays by name, which it needs to encode items that come later (`Encoder.more_items`); `chosen` what it
-    chose by itself, plain values by the names of parameters, for its `settled`.
+    stage learnt, arrays by name, which it needs to encode items that come later (`Encoder.more_items`); `chosen` what
+    it chose by itself, plain values by the names of parameters, for its `settled`.
     """
 
     items: Embeddings | None = None
