@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -56,7 +57,7 @@ class Category(Encoder[CategoryParams]):
         p = self.params
         table = table_of(data, p.axis)
         known = in_training(data, p.axis)
-        pairs = _values(table, p).unique(maintain_order=True)
+        pairs = values_of(table, p.columns, p.separator).unique(maintain_order=True)
         training = pl.DataFrame({"row": np.flatnonzero(known).astype(np.uint32)})
         idf = rarity(pl.col("rows"), int(known.sum())) if p.weighting == "idf" else pl.lit(1.0)
         vocabulary = (
@@ -79,17 +80,17 @@ class Category(Encoder[CategoryParams]):
         return Embeddings(p.axis, table.ids, vectors, missing, _tags(pairs, len(table)))
 
 
-def _values(table: Table, p: CategoryParams) -> pl.DataFrame:
+def values_of(table: Table, columns: Sequence[str], separator: str | None) -> pl.DataFrame:
     """Every value of every row: (row, source, value), source being the number of the column."""
     parts = []
-    for source, name in enumerate(p.columns):
+    for source, name in enumerate(columns):
         column = table.column(name)
         if isinstance(column.dtype, pl.Array):
             column = column.arr.to_list()
         if isinstance(column.dtype, pl.List):
             values = column.cast(pl.List(pl.String))
-        elif p.separator is not None:
-            values = table.text(name).str.split(p.separator)
+        elif separator is not None:
+            values = table.text(name).str.split(separator)
         else:
             values = table.text(name)
         rows = values.alias("value").to_frame().with_row_index("row")
