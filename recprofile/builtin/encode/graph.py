@@ -44,9 +44,9 @@ class GraphParams(Params):
     dim: Annotated[int, Tunable(32, 256, log=True)] = Field(
         64, ge=2, le=1024, description="Dimensions of entity vectors; even for complex and rotate."
     )
-    negatives: int = Field(256, ge=1, le=100_000, description="Entities that a batch is held against, drawn anew.")
+    negatives: int = Field(128, ge=1, le=100_000, description="Entities that a batch is held against, drawn anew.")
     adversarial: float = Field(
-        1.0,
+        2.0,
         ge=0,
         le=100,
         description="How much more a drawn entity counts that scores higher: weights are a softmax of the scores times "
@@ -59,8 +59,8 @@ class GraphParams(Params):
     l2: Annotated[float, Tunable(0.0001, 1, log=True)] = Field(
         0.0, ge=0, le=1000, description="Weight in the loss of the squared lengths of a statement's vectors."
     )
-    learning_rate: float = Field(0.1, gt=0, le=10, description="Step size of Adagrad.")
-    batch: int = Field(2048, ge=1, le=10_000_000, description="Triples of one step.")
+    learning_rate: float = Field(0.2, gt=0, le=10, description="Step size of Adagrad.")
+    batch: int = Field(1024, ge=1, le=10_000_000, description="Triples of one step.")
     max_epochs: int = Field(100, ge=1, le=10_000, description="Passes over the triples, at most.")
     patience: int = Field(
         10, ge=1, le=1000, description="Training ends after so many passes without a better rank of held-out triples."
