@@ -93,6 +93,11 @@ def films(tmp_path_factory):
             "zip": ["00000"] * 60,
         }
     ).write_parquet(folder / "users.parquet")
+    made = [("m.%d" % n, "film.genre", f"g.{GENRES[n % 4]}") for n in range(25)]
+    made += [("m.%d" % n, "film.director", f"p.{n % 5}") for n in range(25)]
+    pl.DataFrame(made, schema=["head", "relation", "tail"], orient="row").write_parquet(folder / "graph.parquet")
+    linked = {"item": range(1, 25), "entity": ["m.%d" % n for n in range(24)]}
+    pl.DataFrame(linked).write_parquet(folder / "links.parquet")
     pairs = [(u, i) for u in range(60) for i in range(25) if (u * 7 + i * 5) % 4]
     pl.DataFrame(
         {
@@ -131,7 +136,7 @@ def run_here(path, films, folder, *sets, tuned=None):
         else:
             stage |= {"encode": "tfidf", "with": {"columns": stage["with"]["columns"]}}
     text = yaml.safe_dump(recipe, sort_keys=False)
-    for part in ("interactions", "items", "users"):
+    for part in ("interactions", "items", "users", *(("graph", "links") if "movielens-100k/graph" in text else ())):
         assert f"dataset://movielens-100k/{part}" in text
         shutil.copy(films / f"{part}.parquet", folder)
         text = text.replace(f"dataset://movielens-100k/{part}", f"{part}.parquet")
@@ -169,6 +174,16 @@ def test_finetune_tunes_or_says_why_not_and_ranks_new_films(films, bert, tmp_pat
     assert facts["both"]["weights"] == {"alike": 0.8, "close": 0.2}
     known = pl.read_parquet(tmp_path / "interactions.parquet").height
     assert 0 < run.table("recommendations.parquet")["item"].n_unique() <= 5 < known
+
+
+def test_knowledge_graph_puts_films_into_profiles_by_what_is_said_of_them(films, tmp_path):
+    few = ("stages.taste.with.dim=4", "stages.graph.with.max_epochs=3", "stages.graph.with.dim=8")
+    result = run_here(RECIPES / "knowledge-graph.yaml", films, tmp_path, *few)
+    run = Run.open(result.out)
+    facts = {stage["id"]: stage.get("facts", {}) for stage in run.manifest["stages"]}
+    assert facts["graph"]
+    assert any("1 of 25" in warning for warning in map(str, run.manifest["warnings"]))
+    assert ndcg(result)["dot"] > ndcg(result)["baseline-popular"]
 
 
 def test_hybrid_ranks_films_that_nobody_has_rated_among_the_others(films, tmp_path):
