@@ -133,10 +133,10 @@ def test_later_events_are_filled_clipped_and_scaled_by_the_numbers_of_the_run(ca
     plan, registry = planned("shop.yaml")
     stages = Stages.of(plan, registry, pytest.fail)
     data, _ = small_data(base, people.names, by_hand(people.log))
-    whole = rebuild(base, stages.fuser, data, stages.context(stages.fuse), stored=vectors)
+    whole = rebuild(base, stages.fuser, data, stages.context(stages.fuse), again={}, stored=vectors)
     assert np.allclose(vectors, whole.user_vectors, atol=1e-6)
     raw, _ = small_data(base, people.names, people.log.with_columns(pl.col("weight").fill_null(1)))
-    other = rebuild(base, stages.fuser, raw, stages.context(stages.fuse), stored=vectors)
+    other = rebuild(base, stages.fuser, raw, stages.context(stages.fuse), again={}, stored=vectors)
     assert np.abs(vectors - other.user_vectors).max() > 1e-3  # so that the weights do matter
 
 
@@ -158,7 +158,7 @@ def test_the_store_makes_the_profiles_of_the_run_of_its_own_events():
     plan, registry = planned("shop.yaml")
     stages = Stages.of(plan, registry, pytest.fail)
     data, _ = small_data(base, people.names, by_hand(people.log))
-    again = rebuild(base, stages.fuser, data, stages.context(stages.fuse), stored=vectors)
+    again = rebuild(base, stages.fuser, data, stages.context(stages.fuse), again={}, stored=vectors)
     assert np.allclose(vectors, again.user_vectors, atol=1e-5)
 
 
@@ -251,7 +251,7 @@ def test_time_decay_goes_on_from_the_last_event_of_the_run(capsys):
     plan, registry = planned("shop.yaml")
     stages = Stages.of(plan, registry, pytest.fail)
     data, _ = small_data(base, people.names, people.log.with_columns(weight=pl.Series(weights, dtype=pl.Float32)))
-    whole = rebuild(base, stages.fuser, data, stages.context(stages.fuse), stored=vectors)
+    whole = rebuild(base, stages.fuser, data, stages.context(stages.fuse), again={}, stored=vectors)
     assert np.allclose(vectors, whole.user_vectors, atol=1e-6)
 
 
