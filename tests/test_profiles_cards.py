@@ -291,6 +291,11 @@ def test_profiles_without_tags_refuse_them_and_take_words(published):
     said(published, "ada", text="Mine.")
     assert shown(published, "ada")["text"] == "Mine."
     assert scores(published, "ada") == pytest.approx(before, abs=1e-5)
+    said(published, "ada", text="Mine, too.")
+    said(published, "ada", undo=True)
+    assert shown(published, "ada")["text"] == "Mine."
+    said(published, "ada", undo=True)
+    assert shown(published, "ada")["text"] is None
 
 
 def test_an_edit_needs_no_update_stage_and_says_where_lists_do_not_rest_on_profiles(published):

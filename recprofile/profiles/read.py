@@ -17,7 +17,7 @@ from recprofile.profiles.kept import arrays_of_bytes
 from recprofile.profiles.people import load_people
 from recprofile.profiles.person import Person, outside, person, user_in, versions_of
 from recprofile.profiles.store import Store
-from recprofile.profiles.tables import profiles, users, versions
+from recprofile.profiles.tables import edits, profiles, users, versions
 from recprofile.profiles.versions import Version, all_versions
 from recprofile.registry import Registry
 
@@ -188,6 +188,7 @@ def _listed(connection: sa.Connection, registry: Registry, who: Person) -> list[
 
 
 def _text(connection: sa.Connection, who: Person, recipe: str) -> str | None:
+    """The card that was written last, and not taken back: a stage that an update cannot do again leaves it standing."""
     if who.written is None:
         return None
     query = (
@@ -196,6 +197,11 @@ def _text(connection: sa.Connection, who: Person, recipe: str) -> str | None:
         .join(versions, versions.c.id == profiles.c.version)
     )
     query = query.where(users.c.recipe == recipe, users.c.user == str(who.user), profiles.c.card.is_not(None))
+    mine = sa.select(edits.c.text).join(users, users.c.id == edits.c.user)
+    mine = mine.where(users.c.recipe == recipe, users.c.user == str(who.user), edits.c.text.is_not(None))
+    counts = set(connection.execute(mine.where(edits.c.undone.is_(None))).scalars())
+    gone = set(connection.execute(mine.where(edits.c.undone.is_not(None))).scalars()) - counts
+    query = query.where(profiles.c.card.not_in(sorted(gone)))
     return connection.execute(query.order_by(versions.c.number.desc()).limit(1)).scalar()
 
 
