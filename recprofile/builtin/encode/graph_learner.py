@@ -52,17 +52,17 @@ class GraphLearner:
         for first in range(0, n, p.batch):
             drawn = torch.randint(len(self._entity), (p.negatives,), generator=chance).to(self._device)
             rows = order[first : first + p.batch]
-            total += self._step(*(x[rows] for x in self._triples), drawn) * len(rows)
+            head, relation, tail = (x[rows] for x in self._triples)
+            total += self._step(head, relation, tail, drawn) * len(rows)
         return total / n
 
     def _step(self, head: Tensor, relation: Tensor, tail: Tensor, drawn: Tensor) -> float:
         used, at = torch.unique(torch.cat([head, tail, drawn]), return_inverse=True)
         mine = self._entity[used].requires_grad_()
-        leads = self._relation.requires_grad_()
-        h, t, others = embedding(at, mine).split([len(head), len(tail), len(drawn)])
+        leads = self._relation.clone().requires_grad_()
+        h, t, others = torch.split_with_sizes(embedding(at, mine), [len(head), len(tail), len(drawn)])
         loss = self.loss(h, embedding(relation, leads), t, others)
         of_entity, of_relation = torch.autograd.grad(loss, [mine, leads])
-        self._relation.requires_grad_(requires_grad=False)
         self._entity[used], self._squares[0][used] = self._moved(mine.detach(), self._squares[0][used], of_entity)
         self._relation, self._squares[1] = self._moved(self._relation, self._squares[1], of_relation)
         return float(loss.detach())
@@ -74,7 +74,8 @@ class GraphLearner:
 
     def loss(self, h: Tensor, r: Tensor, t: Tensor, others: Tensor) -> Tensor:
         """Mean loss of statements with vectors (n, d) each, over both ends, against drawn entities (m, d)."""
-        model, total = self._model, self._p.l2 * sum(x.square().sum(1).mean() for x in (h, r, t))
+        model = self._model
+        total = self._p.l2 * (h.square().sum(1) + r.square().sum(1) + t.square().sum(1)).mean()
         for led, right in ((model.ahead(h, r), t), (model.back(t, r), h)):
             drawn = model.against(led, others)
             weight = torch.softmax(self._p.adversarial * drawn.detach(), 1)
