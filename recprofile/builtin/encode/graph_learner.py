@@ -59,8 +59,8 @@ class GraphLearner:
     def _step(self, head: Tensor, relation: Tensor, tail: Tensor, drawn: Tensor) -> float:
         used, at = torch.unique(torch.cat([head, tail, drawn]), return_inverse=True)
         mine = self._entity[used].requires_grad_()
-        leads = self._relation.detach().requires_grad_()
-        h, t, others = torch.split(embedding(at, mine), [len(head), len(tail), len(drawn)])
+        leads = self._relation.clone().requires_grad_()
+        h, t, others = torch.split_with_sizes(embedding(at, mine), [len(head), len(tail), len(drawn)])
         loss = self.loss(h, embedding(relation, leads), t, others)
         of_entity, of_relation = torch.autograd.grad(loss, [mine, leads])
         self._entity[used], self._squares[0][used] = self._moved(mine.detach(), self._squares[0][used], of_entity)
@@ -75,7 +75,7 @@ class GraphLearner:
     def loss(self, h: Tensor, r: Tensor, t: Tensor, others: Tensor) -> Tensor:
         """Mean loss of statements with vectors (n, d) each, over both ends, against drawn entities (m, d)."""
         model = self._model
-        total = self._p.l2 * torch.stack([x.square().sum(1).mean() for x in (h, r, t)]).sum()
+        total = self._p.l2 * (h.square().sum(1) + r.square().sum(1) + t.square().sum(1)).mean()
         for led, right in ((model.ahead(h, r), t), (model.back(t, r), h)):
             drawn = model.against(led, others)
             weight = torch.softmax(self._p.adversarial * drawn.detach(), 1)
