@@ -93,10 +93,10 @@ def films(tmp_path_factory):
             "zip": ["00000"] * 60,
         }
     ).write_parquet(folder / "users.parquet")
-    made = [("m.%d" % n, "film.genre", f"g.{GENRES[n % 4]}") for n in range(25)]
-    made += [("m.%d" % n, "film.director", f"p.{n % 5}") for n in range(25)]
+    made = [(f"m.{n}", "film.genre", f"g.{GENRES[n % 4]}") for n in range(25)]
+    made += [(f"m.{n}", "film.director", f"p.{n % 5}") for n in range(25)]
     pl.DataFrame(made, schema=["head", "relation", "tail"], orient="row").write_parquet(folder / "graph.parquet")
-    linked = {"item": range(1, 25), "entity": ["m.%d" % n for n in range(24)]}
+    linked = {"item": range(1, 25), "entity": [f"m.{n}" for n in range(24)]}
     pl.DataFrame(linked).write_parquet(folder / "links.parquet")
     pairs = [(u, i) for u in range(60) for i in range(25) if (u * 7 + i * 5) % 4]
     pl.DataFrame(
