@@ -188,7 +188,7 @@ def _listed(connection: sa.Connection, registry: Registry, who: Person) -> list[
 
 
 def _text(connection: sa.Connection, who: Person, recipe: str) -> str | None:
-    """The publication's card that was written last, and not taken back: a stage that an update cannot do again leaves it standing."""
+    """The card that was written last since the publication and not taken back; an update need not write one."""
     if who.written is None:
         return None
     query = (
