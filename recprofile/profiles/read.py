@@ -188,7 +188,7 @@ def _listed(connection: sa.Connection, registry: Registry, who: Person) -> list[
 
 
 def _text(connection: sa.Connection, who: Person, recipe: str) -> str | None:
-    """The card that was written last, and not taken back: a stage that an update cannot do again leaves it standing."""
+    """The card that was written last since the publication and not taken back; an update need not write one."""
     if who.written is None:
         return None
     query = (
@@ -201,7 +201,7 @@ def _text(connection: sa.Connection, who: Person, recipe: str) -> str | None:
     mine = mine.where(users.c.recipe == recipe, users.c.user == str(who.user), edits.c.text.is_not(None))
     counts = set(connection.execute(mine.where(edits.c.undone.is_(None))).scalars())
     gone = set(connection.execute(mine.where(edits.c.undone.is_not(None))).scalars()) - counts
-    query = query.where(profiles.c.card.not_in(sorted(gone)))
+    query = query.where(profiles.c.version >= who.base.version, profiles.c.card.not_in(sorted(gone)))
     return connection.execute(query.order_by(versions.c.number.desc()).limit(1)).scalar()
 
 
