@@ -5,8 +5,8 @@
 
 Each fold of films is the test part once, and the run learns from the others. Printed are NDCG@10 of the ranker `alike`,
 which has the encoder as it is, of `both`, which adds the tuned one, and the gain with its standard error over users;
-then the gain over all folds, with its error over folds. --table runs the recipe for each method with the first objective
-and for each objective with the first method, on one seed, and prints seconds, peak memory and what was trained.
+then the gain over all folds, with its error over folds. --table runs the recipe for each method with one objective
+and for each objective with one method, on one seed, and prints seconds, peak memory and what was trained.
 """
 
 from __future__ import annotations
