@@ -69,4 +69,4 @@ def test_bash_completes_commands_components_and_recipes():
     done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, check=True, env=environment)
     said, *tried = done.stdout.splitlines()
     assert said == "complete -o default -F _recprofile_completion recprofile"
-    assert tried == ["describe", "hf/audio hf/image hf/text", "shop.yaml", "movielens-100k"]
+    assert tried == ["describe", "hf/audio hf/finetune hf/history hf/image hf/text", "shop.yaml", "movielens-100k"]

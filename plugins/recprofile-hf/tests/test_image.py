@@ -126,7 +126,7 @@ PICTURES = [coded(noise(n)) for n in range(5)]
 
 def shop(cells: Sequence[bytes | str | None]) -> Dataset:
     ids = [f"i{n:03d}" for n in range(len(cells))]
-    return dataset([("u", ids[0])], items={"id": ids, "picture": list(cells)})
+    return dataset([("u", one) for one in ids], items={"id": ids, "picture": list(cells)})
 
 
 def encode(

@@ -146,6 +146,7 @@ def test_an_interrupted_run_over_chunks_ends_in_the_same_bits(
 ):
     how: dict[str, Any] = {"max_tokens": 8, "long": "chunks", "batch_tokens": 24, **RAW}
     whole = encode(tiny, LONG, **how).vectors
+    monkeypatch.setattr("recprofile_hf.networks.threads", lambda: 1)  # or others' batches count, too
     forward, done = BertModel.forward, []
 
     def stopped(self: BertModel, **more: Any) -> object:

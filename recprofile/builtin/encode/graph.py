@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,6 @@ from recprofile.plugin import (
     IntArray,
     ItemColumn,
     Params,
-    Tunable,
     model_validator,
     refusal,
 )
@@ -41,9 +40,7 @@ class GraphParams(Params):
     model: Literal["transe", "distmult", "complex", "rotate"] = Field(
         "transe", description="How a relation leads from head to tail: see the formulas above."
     )
-    dim: Annotated[int, Tunable(32, 256, log=True)] = Field(
-        64, ge=2, le=1024, description="Dimensions of entity vectors; even for complex and rotate."
-    )
+    dim: int = Field(64, ge=2, le=1024, description="Dimensions of entity vectors; even for complex and rotate.")
     negatives: int = Field(128, ge=1, le=100_000, description="Entities that a batch is held against, drawn anew.")
     adversarial: float = Field(
         2.0,
@@ -56,7 +53,7 @@ class GraphParams(Params):
         3.0, ge=0, le=1000, description="γ, the distance at which a statement is as likely as not; of 'transe' and "
         "'rotate'."
     )  # fmt: skip
-    l2: Annotated[float, Tunable(0.0001, 1, log=True)] = Field(
+    l2: float = Field(
         0.0, ge=0, le=1000, description="Weight in the loss of the squared lengths of a statement's vectors."
     )
     learning_rate: float = Field(0.2, gt=0, le=10, description="Step size of Adagrad.")
