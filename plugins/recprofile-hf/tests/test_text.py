@@ -321,6 +321,7 @@ def test_two_writers_of_the_same_texts_do_no_harm(tiny: Path, tmp_path: Path, ca
 def test_an_interrupted_run_keeps_what_it_made_and_ends_in_the_same_bits(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: list[tuple[int, ...]]
 ):
+    monkeypatch.setattr("recprofile_hf.networks.threads", lambda: 1)  # batches one after the other
     whole = encode(tiny, TITLES, batch_tokens=10).vectors
     batches = calls.copy()
     forward = BertModel.forward
