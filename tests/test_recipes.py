@@ -80,6 +80,11 @@ def films(tmp_path_factory):
             "zip": ["00000"] * 60,
         }
     ).write_parquet(folder / "users.parquet")
+    facts = [(f"m.{n}", "genre", kind) for n in range(25) for kind in GENRES[n % 4].split()]
+    facts += [(f"m.{n}", "maker", f"maker {n % 5}") for n in range(25)]
+    pl.DataFrame(facts, schema=["head", "relation", "tail"], orient="row").write_parquet(folder / "graph.parquet")
+    links = {"item": range(1, 25), "entity": [f"m.{n}" for n in range(24)]}
+    pl.DataFrame(links).write_parquet(folder / "links.parquet")
     pairs = [(u, i) for u in range(60) for i in range(25) if (u * 7 + i * 5) % 4]
     pl.DataFrame(
         {
@@ -99,8 +104,8 @@ def run_here(path, films, folder, *sets):
         assert stage["with"].pop("model") == MODEL
         stage |= {"encode": "tfidf", "with": {"columns": stage["with"]["columns"]}}
     text = yaml.safe_dump(recipe, sort_keys=False)
-    for part in ("interactions", "items", "users"):
-        assert f"dataset://movielens-100k/{part}" in text
+    for part in ("interactions", "items", "users", "graph", "links"):
+        assert f"dataset://movielens-100k/{part}" in text or part in {"graph", "links"}
         shutil.copy(films / f"{part}.parquet", folder)
         text = text.replace(f"dataset://movielens-100k/{part}", f"{part}.parquet")
     (folder / path.name).write_text(text, encoding="utf-8")
@@ -125,6 +130,15 @@ def test_movies_runs_and_says_what_it_chose(films, tmp_path):
     by_movies = {ranker["id"]: ranker["role"] for ranker in result.metrics["rankers"]}
     assert by_movies["movies"] == "main"
     assert len(run.table("explanations.parquet")) > 0
+
+
+def test_knowledge_graph_runs_and_says_how_well_it_foretells(films, tmp_path):
+    result = run_here(RECIPES / "knowledge-graph.yaml", films, tmp_path, "stages.taste.with.dim=4")
+    run = Run.open(result.out)
+    facts = {stage["id"]: stage.get("facts", {}) for stage in run.manifest["stages"]}
+    assert facts["graph"]["triples"] == 62
+    assert facts["graph"]["held out"]["mrr"] > 0
+    assert {"by-text", "by-text-and-graph", "dot"} <= {ranker["id"] for ranker in result.metrics["rankers"]}
 
 
 def test_hybrid_ranks_films_that_nobody_has_rated_among_the_others(films, tmp_path):
