@@ -27,8 +27,8 @@ DEFAULT_EPOCHS = 50  # where there is no validation part to choose by
 
 
 class SequenceParams(TrainingParams):
-    # On the last fifth of each user's ratings of MovieLens-100K, ranked by inner product: NDCG@10 .131 with these after 33
-    # epochs, .109 with one layer and .15 hidden. EASE: .178; popularity: .093.
+    # On the last fifth of each user's ratings of MovieLens-100K, ranked by inner product: NDCG@10 .131 with these after
+    # 33 epochs, .109 with one layer and .15 hidden. EASE: .178; popularity: .093.
     dim: int = Field(64, ge=1, le=1024, description="Dimensions of the vectors and of the network.")
     layers: int = Field(2, ge=1, le=24, description="Transformer layers.")
     heads: int = Field(2, ge=1, le=64, description="Attention heads of each layer; they divide 'dim' among them.")
